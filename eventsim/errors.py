@@ -1,0 +1,55 @@
+"""What the program refuses, one error type per kind of input.
+
+Each says what was given, what was expected and what repairs it, and is raised before any work is done or any
+file is touched.
+"""
+
+from __future__ import annotations
+
+
+class InputError(ValueError):
+    """Input that was refused.
+
+    Parameters
+    ----------
+    what : str
+        The input that is wrong.
+    given, expected, repair : str
+        What it was, what it should have been, and the way out.
+    """
+
+    def __init__(self, what: str, *, given: object, expected: object, repair: str) -> None:
+        super().__init__(f"{what}\n  given:    {given}\n  expected: {expected}\n  repair:   {repair}")
+        self.what, self.given, self.expected, self.repair = what, given, expected, repair
+
+
+class DeviceError(InputError):
+    """Impossible device parameters or spreads."""
+
+
+class NetworkError(InputError):
+    """Populations and projections that do not make a network."""
+
+
+class EventsError(InputError):
+    """Spikes that do not fit the network or the time."""
+
+
+class ConfigError(InputError):
+    """An option or configuration value outside its range."""
+
+
+class DataError(InputError):
+    """A data set that is missing, truncated or not the one named."""
+
+
+class CacheError(InputError):
+    """A teacher cache of another data set, split or teacher, or one that is damaged."""
+
+
+class OutputError(InputError):
+    """A place that cannot be written to, or that holds something already."""
+
+
+class CheckpointError(InputError):
+    """A checkpoint that is missing, damaged or of another model."""

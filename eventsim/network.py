@@ -1,0 +1,274 @@
+"""Networks of populations and projections, checked once and frozen into arrays for the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from eventsim.device import MTJ, Devices, Variation
+from eventsim.errors import NetworkError
+from eventsim.kernels import engine
+from eventsim.synapse import EXACT_LIMIT
+
+
+def _finite_row(what: str, values: ArrayLike, size: int) -> NDArray[np.float32]:
+    row = np.asarray(values, np.float32)
+    if row.shape != (size,) or not np.isfinite(row).all():
+        raise NetworkError(
+            f"The {what} is not usable.",
+            given=f"shape {row.shape}, {np.count_nonzero(~np.isfinite(row))} entries not finite",
+            expected=f"{size} finite numbers, one per neuron",
+            repair=f"np.zeros({size}) for none",
+        )
+    return row
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A population that repeats external events.
+
+    Parameters
+    ----------
+    name : str
+    size : int
+    """
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """MTJ neurons.
+
+    Parameters
+    ----------
+    name : str
+    devices : Devices
+        ``MTJ().identical(n)`` for n nominal devices.
+    bias : array_like, shape (n,), optional
+        Constant drive of each neuron (1); none if left out.
+    """
+
+    name: str
+    devices: Devices
+    bias: ArrayLike | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self.devices)
+
+
+@dataclass(frozen=True, eq=False)
+class Readout:
+    """Columns without a neuron whose drive is integrated over the run.
+
+    Parameters
+    ----------
+    name : str
+    size : int
+    bias : array_like, shape (size,), optional
+        Constant drive of each column (1).
+    """
+
+    name: str
+    size: int
+    bias: ArrayLike | None = None
+
+
+AnyPopulation = Source | Population | Readout
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """A crossbar from one population to another; the weight of a synapse is ``scale[target] * levels``.
+
+    Parameters
+    ----------
+    source, target : str
+        Names of populations.
+    levels : array_like, shape (sources, targets)
+        Whole numbers, from :func:`eventsim.to_levels` for real weights.
+    scale : array_like, shape (targets,)
+        Drive per level.
+    delay : int
+        Ticks between a spike and its arrival; 0 is allowed where projections form no cycle.
+    """
+
+    source: str
+    target: str
+    levels: ArrayLike
+    scale: ArrayLike
+    delay: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.source} -> {self.target}"
+
+    def checked(self, sources: int, targets: int) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+        """Levels and scale as the engine takes them; raises :class:`NetworkError` where they do not fit."""
+        levels = np.asarray(self.levels)
+        if levels.shape != (sources, targets):
+            raise NetworkError(
+                f"The levels of projection {self.name} have the wrong shape.",
+                given=levels.shape,
+                expected=f"({sources}, {targets}), sources by targets",
+                repair="levels.T" if levels.shape == (targets, sources) else "levels of that shape",
+            )
+        if not (np.isfinite(levels) & (levels == np.rint(levels)) & (np.abs(levels) < 2**15)).all():
+            raise NetworkError(
+                f"The levels of projection {self.name} are not levels.",
+                given=f"values from {np.min(levels)} to {np.max(levels)}",
+                expected="whole numbers below 2**15",
+                repair="levels, scale = to_levels(weight, largest_level(sources, None))",
+            )
+        if np.abs(levels).astype(np.int64).sum(axis=0).max(initial=0) >= EXACT_LIMIT:
+            raise NetworkError(
+                f"The sums of projection {self.name} are not exact.",
+                given=f"levels that add up to {np.abs(levels).astype(np.int64).sum(axis=0).max()}",
+                expected=f"below {EXACT_LIMIT} for each target",
+                repair="to_levels(weight, largest_level(sources, None)) keeps below it",
+            )
+        if isinstance(self.delay, bool) or int(self.delay) != self.delay or not 0 <= self.delay < 2**16:
+            raise NetworkError(
+                f"The delay of projection {self.name} is not usable.",
+                given=self.delay,
+                expected="a whole number of ticks from 0 to 65535",
+                repair="delay=1",
+            )
+        return levels.astype(np.int16), _finite_row(f"scale of projection {self.name}", self.scale, targets)
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Populations and the projections between them.
+
+    Parameters
+    ----------
+    populations : sequence of Source, Population or Readout
+    projections : sequence of Projection
+
+    Raises
+    ------
+    NetworkError
+        Names twice or unknown, empty populations, shapes that do not fit, numbers that are not finite, a
+        projection into a source or out of a readout, or a cycle of projections without delay.
+    """
+
+    populations: Sequence[AnyPopulation]
+    projections: Sequence[Projection]
+
+    def __post_init__(self) -> None:
+        for population in self.populations:
+            if population.size < 1:
+                raise NetworkError(
+                    f"Population {population.name!r} is empty.",
+                    given=f"{population.size} neurons",
+                    expected="at least one",
+                    repair="drop it, or give it a size",
+                )
+        names = [population.name for population in self.populations]
+        if len(set(names)) != len(names):
+            raise NetworkError(
+                "Two populations have one name.", given=names, expected="distinct names", repair="rename one of them"
+            )
+        for projection in self.projections:
+            ends = ((projection.source, Readout, "come from"), (projection.target, Source, "lead to"))
+            for end, barred, verb in ends:
+                if end not in names:
+                    raise NetworkError(
+                        f"Projection {projection.name} names no population.",
+                        given=end,
+                        expected=f"one of {', '.join(names)}",
+                        repair="add that population or correct the name",
+                    )
+                if isinstance(self[end], barred):
+                    raise NetworkError(
+                        f"Projection {projection.name} is impossible.",
+                        given=f"{end}, a {barred.__name__}",
+                        expected=f"a projection does not {verb} a {barred.__name__}",
+                        repair="use a Population there",
+                    )
+        _ = self.frozen
+
+    def __getitem__(self, name: str) -> AnyPopulation:
+        return self.populations[self.index(name)]
+
+    def index(self, name: str) -> int:
+        """Position of the population of that name."""
+        return [population.name for population in self.populations].index(name)
+
+    def of_kind(self, kind: type) -> list[AnyPopulation]:
+        """Populations that are a Source, Population or Readout."""
+        return [population for population in self.populations if isinstance(population, kind)]
+
+    @cached_property
+    def incoming(self) -> list[Projection]:
+        """Projections in the order in which the engine numbers and adds them: by target, then as given."""
+        return sorted(self.projections, key=lambda projection: self.index(projection.target))
+
+    def on_chip(self, variation: Variation, *, seed: int, chip: int = 0) -> Network:
+        """The same network on drawn devices: device i of a population on chip c is always the same."""
+        drawn = [
+            replace(p, devices=p.devices.nominal.draw(p.size, variation, seed=seed, chip=chip, name=p.name))
+            if isinstance(p, Population)
+            else p
+            for p in self.populations
+        ]
+        return Network(drawn, self.projections)
+
+    def _order(self) -> list[int]:
+        """Order of a tick: every projection without delay runs forward."""
+        graph: dict[int, set[int]] = {i: set() for i in range(len(self.populations))}
+        for projection in self.projections:
+            if projection.delay == 0:
+                graph[self.index(projection.target)].add(self.index(projection.source))
+        try:
+            return list(TopologicalSorter(graph).static_order())
+        except CycleError as error:
+            cycle = " -> ".join(self.populations[i].name for i in error.args[1])
+            raise NetworkError(
+                "Projections without delay form a cycle.",
+                given=cycle,
+                expected="a delay of at least one tick somewhere in it",
+                repair="Projection(..., delay=1) for one of them",
+            ) from None
+
+    @cached_property
+    def frozen(self) -> engine.Frozen:
+        """The arrays that the engine runs on."""
+        sizes = [population.size for population in self.populations]
+        parts = [p.checked(self[p.source].size, self[p.target].size) for p in self.incoming]
+        kinds = {Source: engine.SOURCE, Population: engine.MTJ, Readout: engine.READOUT}
+        idle = MTJ()
+        rows = [(p.devices if isinstance(p, Population) else idle.identical(p.size)).arrays() for p in self.populations]
+        bias = [
+            _finite_row(f"bias of {p.name}", np.zeros(p.size) if getattr(p, "bias", None) is None else p.bias, p.size)  # type: ignore[union-attr,arg-type]
+            for p in self.populations
+        ]
+        targets = [self.index(p.target) for p in self.incoming]
+        readouts = np.where([isinstance(p, Readout) for p in self.populations], sizes, 0)
+        return engine.Frozen(
+            kind=np.array([kinds[type(p)] for p in self.populations], np.int64),
+            start=_starts(sizes),
+            order=np.array(self._order(), np.int64),
+            incoming=np.searchsorted(targets, np.arange(len(sizes) + 1)).astype(np.int64),
+            source=np.array([self.index(p.source) for p in self.incoming], np.int64),
+            delay=np.array([p.delay for p in self.incoming], np.int64),
+            row=_starts([levels.size for levels, _ in parts])[:-1],
+            column=_starts([scale.size for _, scale in parts])[:-1],
+            weight=np.concatenate([levels.ravel() for levels, _ in parts] or [np.empty(0, np.int16)]),
+            scale=np.concatenate([scale for _, scale in parts] or [np.empty(0, np.float32)]),
+            bias=np.concatenate(bias),
+            readout=_starts(readouts)[:-1],
+            devices=type(rows[0])(*(np.concatenate(columns) for columns in zip(*rows, strict=True))),
+        )
+
+
+def _starts(sizes: ArrayLike) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)

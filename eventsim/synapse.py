@@ -1,0 +1,66 @@
+"""Weights as conductance levels: ``weight = scale[target] * n`` with a whole number ``n`` of levels.
+
+A signed weight is a differential pair of devices of which one stands at its lowest conductance, so L levels per
+device give 2 L - 1 signed values. Without a number of levels a fine grid of 14 bits (sign included) serves.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsim.errors import NetworkError
+
+EXACT_LIMIT = 2**24
+"""Below this, sums of whole numbers are exact in float32, in any order."""
+
+_FINE_GRID = 2**13 - 1
+
+
+def largest_level(sources: int, levels: int | None) -> int:
+    """Largest n of a grid: ``levels - 1``, or the fine grid; less where sums over ``sources`` would not be exact.
+
+    Raises
+    ------
+    NetworkError
+        ``levels`` is not between 2 and 8192, or there are too many sources for exact sums.
+    """
+    if levels is not None and not 2 <= levels <= _FINE_GRID + 1:
+        raise NetworkError(
+            "The number of conductance levels is not usable.",
+            given=levels,
+            expected=f"2 to {_FINE_GRID + 1} levels per device, or None for the fine grid",
+            repair="levels=16",
+        )
+    wanted = _FINE_GRID if levels is None else levels - 1
+    exact = (EXACT_LIMIT - 1) // max(sources, 1)
+    if exact < (1 if levels is None else wanted):
+        raise NetworkError(
+            "Sums over this many sources are not exact.",
+            given=f"{sources} sources with levels up to {wanted}",
+            expected=f"sources * level below {EXACT_LIMIT}",
+            repair="fewer levels, or the sources split into several projections",
+        )
+    return min(wanted, exact)
+
+
+def to_levels(weight: NDArray[np.floating], largest: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Round weights to levels, each target with a scale of its own.
+
+    Parameters
+    ----------
+    weight : array, shape (sources, targets)
+    largest : int
+        From :func:`largest_level`; reached by the largest weight of each target.
+
+    Returns
+    -------
+    levels : array of float32, shape (sources, targets)
+        Whole numbers from -largest to largest; no weight moves by more than half a level.
+    scale : array of float32, shape (targets,)
+        Weight per level.
+    """
+    weight = np.asarray(weight, np.float32)
+    span = np.abs(weight).max(axis=0)
+    scale = (np.where(span > 0, span, 1) / np.float32(largest)).astype(np.float32)
+    return np.rint(weight / scale), scale

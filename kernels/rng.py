@@ -1,0 +1,88 @@
+"""Counter-based random numbers: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
+
+A draw is a pure function of ``(seed, stream, device, counter)``. There is no generator to advance, so the order,
+the number of threads and whatever else is drawn cannot change it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from eventsim.kernels._jit import inline, jit
+
+_MUL_0 = np.uint64(0xD2511F53)
+_MUL_1 = np.uint64(0xCD9E8D57)
+_KEY_0 = np.uint64(0x9E3779B9)
+_KEY_1 = np.uint64(0xBB67AE85)
+_LOW = np.uint64(0xFFFFFFFF)
+_WORD = np.uint64(32)
+_TO_UNIT = 2.0**-53
+_HALF = 2.0**-54
+
+
+@inline
+def philox(c0, c1, c2, c3, k0, k1):
+    """Ten rounds of Philox4x32. All six arguments and all four results are 32-bit words held in uint64."""
+    for _ in range(10):
+        p0 = _MUL_0 * c0
+        p1 = _MUL_1 * c2
+        c0 = (p1 >> _WORD) ^ c1 ^ k0
+        c1 = p1 & _LOW
+        c2 = (p0 >> _WORD) ^ c3 ^ k1
+        c3 = p0 & _LOW
+        k0 = (k0 + _KEY_0) & _LOW
+        k1 = (k1 + _KEY_1) & _LOW
+    return c0, c1, c2, c3
+
+
+@inline
+def block(seed, stream, device, counter):
+    """Four random words of one key: uint64 ``seed`` and ``counter``, uint32 ``stream`` and ``device`` (as uint64)."""
+    return philox(counter & _LOW, counter >> _WORD, device, stream, seed & _LOW, seed >> _WORD)
+
+
+@inline
+def unit(high, low):
+    """Join two random words into a float64 strictly between 0 and 1, on a grid of 2**-53."""
+    return np.float64(((high << _WORD) | low) >> np.uint64(11)) * _TO_UNIT + _HALF
+
+
+@jit
+def uniforms(seed, stream, first, counter, out):
+    """Fill ``out[i]`` with the uniform number of device ``first + i``.
+
+    Parameters
+    ----------
+    seed, stream, first, counter : uint64
+        The key; ``stream`` and ``first + len(out)`` fit in 32 bits.
+    out : float64 array, shape (n,)
+    """
+    for i in range(out.size):
+        r0, r1, _, _ = block(seed, stream, first + np.uint64(i), counter)
+        out[i] = unit(r0, r1)
+
+
+@jit
+def threshold_spikes(seed, stream, counters, probability, out):
+    """Draw spikes: ``out[b, t, i] = 1`` with probability ``probability[b, i]``, anew for each tick ``t``.
+
+    The draw is keyed by (seed, stream, ``counters[b]``, tick, input); four neighbouring inputs share one Philox block.
+    The probability is compared with a 32-bit word, i.e. cut to a multiple of 2**-32; 0 and 1 are exact.
+
+    Parameters
+    ----------
+    counters : uint64 array, shape (batch,)
+        One for each sample, below 2**48: the sample, and the epoch that it is drawn for.
+    probability : float array, shape (batch, inputs)
+    out : float32 array, shape (batch, ticks, inputs)
+        At most 65,536 ticks.
+    """
+    samples, ticks, inputs = out.shape
+    for b in range(samples):
+        for t in range(ticks):
+            counter = (counters[b] << np.uint64(16)) | np.uint64(t)
+            for i in range(0, inputs, 4):
+                words = block(seed, stream, np.uint64(i >> 2), counter)
+                for k in range(min(4, inputs - i)):
+                    spike = words[k] < np.uint64(np.float64(probability[b, i + k]) * 4294967296.0)
+                    out[b, t, i + k] = np.float32(spike)

@@ -1,0 +1,27 @@
+"""Training: data, teachers and their cache, students of MTJ neurons, and the way from one to the other."""
+
+from eventsim.training.data import Dataset, load
+from eventsim.training.encode import Direct, GaussianThreshold
+from eventsim.training.fit import FitConfig, accuracy, fit, predict
+from eventsim.training.gradient import gradient
+from eventsim.training.loss import Objective
+from eventsim.training.model import Model, mtj_mlp, relu_mlp, to_network
+from eventsim.training.teacher import TeacherCache
+
+__all__ = [
+    "Dataset",
+    "Direct",
+    "FitConfig",
+    "GaussianThreshold",
+    "Model",
+    "Objective",
+    "TeacherCache",
+    "accuracy",
+    "fit",
+    "gradient",
+    "load",
+    "mtj_mlp",
+    "predict",
+    "relu_mlp",
+    "to_network",
+]

@@ -1,0 +1,94 @@
+"""Encoders: from samples of real values to signals over ticks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from eventsim import keys
+from eventsim.errors import ConfigError
+from eventsim.kernels.rng import threshold_spikes
+from eventsim.training.layers import Array
+
+EVALUATION = 0
+"""Epoch number of the one draw that a sample is evaluated on; training counts its epochs from 1."""
+
+
+class Encoder(Protocol):
+    """Turns samples into signals, in two steps: what depends on the sample alone is prepared once."""
+
+    def prepare(self, x: Array) -> Array:
+        """Samples, shape (samples, inputs), as the encoder wants to see them."""
+
+    def __call__(self, prepared: Array, ids: NDArray[np.int64], epoch: int) -> Array:
+        """Signal of prepared samples, shape (batch, ticks, inputs).
+
+        Parameters
+        ----------
+        prepared : array, shape (batch, inputs)
+        ids : array of int, shape (batch,)
+            Number of each sample in its data set.
+        epoch : int
+            Which draw of each sample; :data:`EVALUATION` outside training.
+        """
+
+
+@dataclass(frozen=True)
+class Direct:
+    """Real values as they are, for one tick."""
+
+    def prepare(self, x: Array) -> Array:
+        return x
+
+    def __call__(self, prepared: Array, ids: NDArray[np.int64], epoch: int) -> Array:
+        return prepared[:, None]
+
+
+@dataclass(frozen=True)
+class GaussianThreshold:
+    """A spike wherever the value exceeds a Gaussian random number (Li et al., Algorithm 1).
+
+    ``P(spike) = Phi((x - mean) / std)``, drawn anew for each input, tick, sample and epoch, keyed by these alone.
+
+    Parameters
+    ----------
+    ticks : int
+    seed : int
+    mean, std : float
+        Of the random number; values are expected between 0 and 1.
+
+    Raises
+    ------
+    ConfigError
+        No tick, or a width that is not positive.
+    """
+
+    ticks: int
+    seed: int
+    mean: float = 0.5
+    std: float = 0.25
+
+    def __post_init__(self) -> None:
+        keys.check_seed(self.seed)
+        if not 1 <= self.ticks <= 2**16 or not self.std > 0:
+            raise ConfigError(
+                "The encoder is not usable.",
+                given=f"{self.ticks} ticks, standard deviation {self.std}",
+                expected="1 to 65536 ticks and a positive standard deviation",
+                repair="GaussianThreshold(ticks=4, seed=0, std=0.25)",
+            )
+
+    def prepare(self, x: Array) -> Array:
+        """Probability of a spike, for values ``x``."""
+        return np.asarray(ndtr((x - np.float32(self.mean)) / np.float32(self.std)))
+
+    def __call__(self, prepared: Array, ids: NDArray[np.int64], epoch: int) -> Array:
+        """Spikes; see :class:`Encoder`."""
+        counters = (np.uint64(epoch) << np.uint64(32)) | ids.astype(np.uint64)
+        spikes = np.empty((len(prepared), self.ticks, prepared.shape[1]), np.float32)
+        threshold_spikes(np.uint64(self.seed), np.uint64(keys.stream("encode")), counters, prepared, spikes)
+        return spikes

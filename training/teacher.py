@@ -1,0 +1,96 @@
+"""The teacher cache: outputs of a teacher for every sample of a data set, computed once; ``docs/formats.md``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import eventsim
+from eventsim import store
+from eventsim.errors import CacheError
+from eventsim.training.data import Dataset
+from eventsim.training.layers import Array
+
+FORMAT = "eventsim teacher cache 1"
+
+
+@dataclass(frozen=True, eq=False)
+class TeacherCache:
+    """What a teacher said about each sample.
+
+    Parameters
+    ----------
+    logits : array of float32, shape (samples, classes)
+        Row i belongs to sample i of the data set, whatever its split.
+    recipe : mapping
+        How the teacher came to be: everything that decides its parameters, as JSON values.
+    parameters : str
+        SHA-256 of its parameters.
+    """
+
+    logits: Array
+    recipe: Mapping[str, Any]
+    parameters: str
+
+    def write(self, path: Path, dataset: Dataset) -> None:
+        """Write the cache of ``dataset``; the file appears when it is whole."""
+        logits = np.asarray(self.logits, np.float32)
+        arrays = {"logits": logits, "ids": np.arange(len(logits)), "labels": dataset.labels}
+        attributes = {
+            "format": FORMAT,
+            "version": eventsim.__version__,
+            "dataset": dataset.name,
+            "dataset_sha256": dataset.fingerprint,
+            "teacher": json.dumps(self.recipe, sort_keys=True),
+            "teacher_sha256": self.parameters,
+            "content_sha256": store.fingerprint(**arrays),
+        }
+        store.write_h5(path, arrays, attributes)
+
+    @classmethod
+    def read(cls, path: Path, dataset: Dataset, recipe: Mapping[str, Any]) -> TeacherCache:
+        """Read a cache that must belong to ``dataset`` and to the teacher of ``recipe``.
+
+        Raises
+        ------
+        CacheError
+            It is missing or damaged, of another format, data set, split or teacher.
+        """
+        arrays, attributes = store.read_h5(path, "teacher cache", CacheError)
+        expected = {
+            "format": FORMAT,
+            "dataset": dataset.name,
+            "dataset_sha256": dataset.fingerprint,
+            "teacher": json.dumps(recipe, sort_keys=True),
+        }
+        repairs = {
+            "format": "name a cache that this version wrote",
+            "dataset": "name the cache of this data set, or leave it out to have it made",
+            "dataset_sha256": "values, labels or split differ: have the cache made again",
+            "teacher": "use the settings of that teacher, or leave the cache out to have it made",
+        }
+        for name, value in expected.items():
+            if attributes.get(name) != value:
+                raise CacheError(
+                    f"The teacher cache {path} is of another {name.removesuffix('_sha256')}.",
+                    given=f"{name} = {attributes.get(name, 'not there')}",
+                    expected=f"{name} = {value}",
+                    repair=repairs[name],
+                )
+        if (
+            store.fingerprint(**arrays) != attributes.get("content_sha256")
+            or arrays["logits"].shape != (len(dataset.labels), dataset.classes)
+            or not np.isfinite(arrays["logits"]).all()
+        ):
+            raise CacheError(
+                f"The content of the teacher cache {path} is damaged.",
+                given=f"SHA-256 {store.fingerprint(**arrays)}",
+                expected=attributes.get("content_sha256"),
+                repair="delete it and have it made again",
+            )
+        return cls(arrays["logits"], recipe, str(attributes["teacher_sha256"]))
