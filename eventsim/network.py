@@ -61,6 +61,7 @@ class Population:
 
     @property
     def size(self) -> int:
+        """Number of neurons."""
         return len(self.devices)
 
 
@@ -98,6 +99,8 @@ class Projection:
         Drive per level.
     delay : int
         Ticks between a spike and its arrival; 0 is allowed where projections form no cycle.
+    name : str
+        ``source -> target`` if left out; a second projection between the same ends needs a name of its own.
     """
 
     source: str
@@ -105,10 +108,11 @@ class Projection:
     levels: ArrayLike
     scale: ArrayLike
     delay: int = 0
+    name: str = ""
 
-    @property
-    def name(self) -> str:
-        return f"{self.source} -> {self.target}"
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", f"{self.source} -> {self.target}")
 
     def checked(self, sources: int, targets: int) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
         """Levels and scale as the engine takes them; raises :class:`NetworkError` where they do not fit."""
@@ -173,10 +177,14 @@ class Network:
                     repair="drop it, or give it a size",
                 )
         names = [population.name for population in self.populations]
-        if len(set(names)) != len(names):
-            raise NetworkError(
-                "Two populations have one name.", given=names, expected="distinct names", repair="rename one of them"
-            )
+        for what, given in (("populations", names), ("projections", [p.name for p in self.projections])):
+            if len(set(given)) != len(given):
+                raise NetworkError(
+                    f"Two {what} have one name.",
+                    given=", ".join(given),
+                    expected="distinct names",
+                    repair="name=... for one of them",
+                )
         for projection in self.projections:
             ends = ((projection.source, Readout, "come from"), (projection.target, Source, "lead to"))
             for end, barred, verb in ends:

@@ -62,5 +62,6 @@ def to_levels(weight: NDArray[np.floating], largest: int) -> tuple[NDArray[np.fl
     """
     weight = np.asarray(weight, np.float32)
     span = np.abs(weight).max(axis=0)
-    scale = (np.where(span > 0, span, 1) / np.float32(largest)).astype(np.float32)
+    visible = span / np.float32(largest) >= np.finfo(np.float32).tiny
+    scale = (np.where(visible, span, 1) / np.float32(largest)).astype(np.float32)
     return np.rint(weight / scale), scale

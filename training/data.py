@@ -49,6 +49,7 @@ class Dataset:
 
     @property
     def classes(self) -> int:
+        """Number of classes."""
         return int(self.labels.max()) + 1
 
     @cached_property
@@ -68,7 +69,7 @@ def _digits(folder: Path | None) -> Dataset:
         )
     pixels, labels = load_digits(return_X_y=True)
     order = keys.permutation(SPLIT_SEED, "split/digits", len(labels))
-    train, validation, test = np.split(order, [1257, 1437])
+    train, validation, test = np.split(order, [1077, 1437])
     return Dataset(
         "digits", (pixels / 16).astype(np.float32), labels.astype(np.int64), train, validation, test, image=(8, 8)
     )

@@ -19,7 +19,7 @@ from eventsim.kernels.ratebp import mtj_forward
 from eventsim.kernels.synapse import drive_from_sums
 from eventsim.synapse import largest_level, to_levels
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
 Params = dict[str, Array]
 
 

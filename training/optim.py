@@ -36,11 +36,11 @@ class Adam:
         """New parameters and state after one step of the given learning rate."""
         steps = state.steps + 1
         b1, b2 = np.float32(self.beta1), np.float32(self.beta2)
-        mean = {k: b1 * state.mean[k] + (1 - b1) * g for k, g in grads.items()}
-        square = {k: b2 * state.square[k] + (1 - b2) * g * g for k, g in grads.items()}
+        mean: Params = {k: b1 * state.mean[k] + (1 - b1) * g for k, g in grads.items()}
+        square: Params = {k: b2 * state.square[k] + (1 - b2) * g * g for k, g in grads.items()}
         size = np.float32(rate * math.sqrt(1 - self.beta2**steps) / (1 - self.beta1**steps))
         epsilon = np.float32(self.epsilon)
-        new = {k: p - size * mean[k] / (np.sqrt(square[k]) + epsilon) for k, p in params.items()}
+        new: Params = {k: p - size * mean[k] / (np.sqrt(square[k]) + epsilon) for k, p in params.items()}
         return new, AdamState(steps, mean, square)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import eventsim
 from eventsim import store
@@ -40,7 +41,7 @@ class TeacherCache:
     def write(self, path: Path, dataset: Dataset) -> None:
         """Write the cache of ``dataset``; the file appears when it is whole."""
         logits = np.asarray(self.logits, np.float32)
-        arrays = {"logits": logits, "ids": np.arange(len(logits)), "labels": dataset.labels}
+        arrays: dict[str, NDArray[Any]] = {"logits": logits, "ids": np.arange(len(logits)), "labels": dataset.labels}
         attributes = {
             "format": FORMAT,
             "version": eventsim.__version__,

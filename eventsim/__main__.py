@@ -1,0 +1,5 @@
+"""``python -m eventsim``."""
+
+from eventsim.cli import main
+
+main()

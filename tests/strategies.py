@@ -1,0 +1,72 @@
+"""Hypothesis strategies for devices, networks and spikes."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from eventsim import MTJ, Network, Population, Projection, Readout, Source, Variation
+
+
+def mtj():
+    """Nominal devices over a wide range of parameters."""
+    return st.builds(
+        MTJ,
+        k1=st.floats(100, 400),
+        k2=st.floats(-50, -10),
+        threshold=st.floats(5, 60),
+        reset=st.floats(-5, 4),
+        gain=st.floats(0.5, 2),
+        dt=st.floats(0.1, 5),
+    )
+
+
+def variation():
+    return st.builds(Variation, *[st.floats(0, 0.2)] * 4)
+
+
+def seeds():
+    return st.integers(0, 2**63 - 1)
+
+
+@st.composite
+def networks(draw):
+    """Random networks of two MTJ populations, recurrent where delays allow, with a readout."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    sizes = {name: draw(st.integers(1, 6)) for name in ("in", "a", "b", "out")}
+    neuron, spread, seed = draw(mtj().filter(lambda m: m.threshold > 6)), draw(st.floats(0, 0.1)), draw(seeds())
+    # drawn devices must not have a threshold below the reset
+    neuron = MTJ(neuron.k1, neuron.k2, neuron.threshold, 0.0, neuron.gain, neuron.dt)
+    populations = [Source("in", sizes["in"])]
+    for name in ("a", "b"):
+        devices = neuron.draw(sizes[name], Variation.all(spread), seed=seed, name=name)
+        populations.append(Population(name, devices, rng.normal(0, 0.3, sizes[name]).astype(np.float32)))
+    populations.append(Readout("out", sizes["out"], rng.normal(0, 1, sizes["out"]).astype(np.float32)))
+    ways = draw(
+        st.lists(
+            st.sampled_from(
+                [("in", "a", 0), ("in", "b", 1), ("a", "b", 0), ("b", "a", 1), ("b", "out", 0), ("a", "a", 2)]
+            ),
+            min_size=1,
+            max_size=8,
+        )
+    )
+    projections = [
+        Projection(
+            source,
+            target,
+            rng.integers(-9, 10, (sizes[source], sizes[target])),
+            rng.uniform(0.05, 0.3, sizes[target]).astype(np.float32),
+            delay + draw(st.integers(0, 2)) * (delay > 0),
+            name=f"projection {i}",
+        )
+        for i, (source, target, delay) in enumerate(ways)
+    ]
+    order = draw(st.permutations(populations))
+    return Network(order, projections)
+
+
+@st.composite
+def frames(draw, size):
+    """Spikes of a batch, shape (samples, ticks, size)."""
+    shape = (draw(st.integers(1, 4)), draw(st.integers(1, 12)), size)
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    return (rng.random(shape) < draw(st.floats(0, 1))).astype(np.float32)

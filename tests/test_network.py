@@ -1,0 +1,84 @@
+"""Networks: what is refused, and how they are frozen."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from eventsim import MTJ, Network, Population, Projection, Readout, Source, Variation
+from eventsim.errors import NetworkError
+
+
+def parts(**changes):
+    populations = [Source("in", 3), Population("a", MTJ().identical(2)), Readout("out", 2)]
+    first = {"source": "in", "target": "a", "levels": np.ones((3, 2), int), "scale": np.ones(2)}
+    return populations, [Projection(**{**first, **changes}), Projection("a", "out", np.ones((2, 2)), np.ones(2))]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"source": "nobody"}, "one of in, a, out"),
+        ({"source": "out"}, "does not come from a Readout"),
+        ({"target": "in"}, "does not lead to a Source"),
+        ({"levels": np.ones((2, 3))}, r"\(3, 2\), sources by targets\n.*levels.T"),
+        ({"levels": np.full((3, 2), 0.5)}, "whole numbers"),
+        ({"levels": np.full((3, 2), np.nan)}, "whole numbers"),
+        ({"levels": np.full((3, 2), 2**15)}, "whole numbers below"),
+        ({"scale": np.ones(3)}, "2 finite numbers"),
+        ({"scale": [1, np.inf]}, "1 entries not finite"),
+        ({"delay": -1}, "ticks from 0"),
+        ({"delay": 0.5}, "ticks from 0"),
+    ],
+)
+def test_unusable_projections_are_refused(changes, message):
+    Network(*parts())
+    with pytest.raises(NetworkError, match=message):
+        Network(*parts(**changes))
+
+
+def test_names_must_be_distinct():
+    with pytest.raises(NetworkError, match="distinct"):
+        Network([Source("a", 1), Readout("a", 1)], [])
+    populations, (first, last) = parts()
+    with pytest.raises(NetworkError, match="Two projections"):
+        Network(populations, [first, first, last])
+    Network(populations, [first, replace(first, name="again"), last])
+
+
+def test_populations_must_not_be_empty():
+    with pytest.raises(NetworkError, match="'a' is empty"):
+        Network([Source("a", 0)], [])
+
+
+def test_bias_must_fit():
+    with pytest.raises(NetworkError, match="bias of a"):
+        Network([Population("a", MTJ().identical(2), bias=[1.0])], [])
+
+
+def test_a_cycle_needs_a_delay_and_is_named():
+    populations = [Population(name, MTJ().identical(1)) for name in "abc"]
+    one = np.ones((1, 1)), np.ones(1)
+    ways = [("a", "b", 0), ("b", "c", 0), ("c", "a", 0)]
+    with pytest.raises(NetworkError, match="form a cycle") as refusal:
+        Network(populations, [Projection(s, t, *one, delay=d) for s, t, d in ways])
+    assert {*"abc"} <= set(refusal.value.given.split(" -> "))
+    with pytest.raises(NetworkError, match="a -> a"):
+        Network(populations, [Projection("a", "a", *one)])
+    Network(populations, [Projection(s, t, *one, delay=int(s == "c")) for s, t, _ in ways])
+
+
+def test_sums_must_stay_exact():
+    n = 1000
+    projection = Projection("in", "out", np.full((n, 1), 2**14 + 1000), np.ones(1))
+    with pytest.raises(NetworkError, match="not exact"):
+        Network([Source("in", n), Readout("out", 1)], [projection])
+
+
+def test_chips_leave_everything_but_the_devices():
+    network = Network(*parts())
+    chip = network.on_chip(Variation.all(0.1), seed=1, chip=2)
+    assert not np.array_equal(chip["a"].devices.k1, network["a"].devices.k1)
+    assert np.array_equal(chip.frozen.weight, network.frozen.weight)
+    same = network.on_chip(Variation(), seed=5)
+    assert np.array_equal(same.frozen.devices.threshold, network.frozen.devices.threshold)

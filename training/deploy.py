@@ -1,0 +1,113 @@
+"""Put a trained student on drawn chips and measure it there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsim.device import Variation
+from eventsim.energy import EnergyLine, energy
+from eventsim.events import Events
+from eventsim.network import Network, Population
+from eventsim.recording import Recording
+from eventsim.simulate import simulate
+from eventsim.training.fit import accuracy
+from eventsim.training.layers import Array, Params, Spiking
+from eventsim.training.model import Model
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A student on several chips of one spread; counts and energies are means per sample over all chips."""
+
+    variation: float
+    accuracies: list[float]
+    self_firing: list[int]
+    spikes: float
+    synops: float
+    energy: list[EnergyLine]
+
+
+def deploy(
+    network: Network,
+    events: Events,
+    labels: NDArray[np.int64],
+    variation: float,
+    *,
+    chips: int,
+    seed: int,
+    threads: int = 1,
+    report: Callable[[int], None] = lambda chip: None,
+) -> Deployment:
+    """Simulate a network on ``chips`` drawn chips.
+
+    Parameters
+    ----------
+    network : Network
+        With a population ``readout``.
+    events : Events
+        The samples as spikes; every chip sees the same.
+    labels : array of int, shape (samples,)
+    variation : float
+        Relative spread of every device parameter.
+    chips, seed, threads : int
+    report : callable, optional
+        Called with the number of each chip when it is done.
+
+    Returns
+    -------
+    Deployment
+    """
+    accuracies, self_firing, recordings = [], [], []
+    for chip in range(chips):
+        drawn = network.on_chip(Variation.all(variation), seed=seed, chip=chip)
+        recording = simulate(drawn, events, threads=threads)
+        accuracies.append(accuracy(recording.readout["readout"], labels))
+        populations = [p for p in drawn.populations if isinstance(p, Population)]
+        self_firing.append(sum(p.devices.self_firing for p in populations))
+        recordings.append(recording)
+        report(chip)
+    return Deployment(
+        variation,
+        accuracies,
+        self_firing,
+        spikes=float(np.mean([_total(recording, "spikes") for recording in recordings])),
+        synops=float(np.mean([_total(recording, "synops") for recording in recordings])),
+        energy=_mean_energy([energy(recording) for recording in recordings]),
+    )
+
+
+def _total(recording: Recording, what: str) -> float:
+    """Mean per sample, summed over populations or projections; sources are not devices and do not count."""
+    counts = getattr(recording, what)
+    return float(
+        sum(count.mean() for name, count in counts.items() if what != "spikes" or name in recording.drive_squared)
+    )
+
+
+def _mean_energy(chips: list[list[EnergyLine]]) -> list[EnergyLine]:
+    means = []
+    for lines in zip(*chips, strict=True):
+        costs = np.mean([line.energy for line in lines], axis=0)
+        count = float(np.mean([line.count for line in lines]))
+        means.append(replace(lines[0], count=count, energy=type(lines[0].energy)(*costs.tolist())))
+    return means
+
+
+def spikes_that_differ(model: Model, params: Params, signal: Array, network: Network, threads: int = 1) -> int:
+    """Compare the training forward pass with the engine: entries of spikes and logits that are not identical.
+
+    Both run the devices of ``network``, which must be :func:`to_network` of the model, on nominal or drawn devices.
+    """
+    rows = iter([p.devices for p in network.populations if isinstance(p, Population)])
+    layers = [replace(layer, devices=next(rows)) if isinstance(layer, Spiking) else layer for layer in model.layers]
+    twin = Model(layers)
+    hidden = [p.name for p in network.populations if isinstance(p, Population)]
+    recording = simulate(network, Events.from_frames(signal), record=hidden, threads=threads)
+    differ = np.count_nonzero(twin.forward(params, signal).logits != recording.readout["readout"])
+    for name, spikes in zip(hidden, twin.spikes(params, signal), strict=True):
+        differ += np.count_nonzero(recording.traces[name].spikes.to_frames() != spikes)
+    return int(differ)

@@ -1,0 +1,143 @@
+"""Tables, figures and report of the demonstration."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsim import plot
+from eventsim.config import DemoConfig
+from eventsim.energy import PERIPHERY, total
+from eventsim.events import Events
+from eventsim.network import Population
+from eventsim.recording import Trace
+from eventsim.report import Table, write_report
+from eventsim.simulate import simulate
+from eventsim.training.demo import PLAIN, Demo
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
+
+
+def _picojoule(femtojoule: float) -> str:
+    return f"{femtojoule / 1000:.3g} pJ"
+
+
+def results_table(demo: Demo) -> Table:
+    """Models, then the distilled student on chips of every spread, with its activity and energy per inference."""
+    blank = [""] * 5
+    rows = [
+        [name, _percent(scores.validation_accuracy), _percent(scores.test_accuracy), *blank]
+        for name, scores in demo.scores.items()
+    ]
+    for d in demo.deployments:
+        devices, everything = total(d.energy, devices_only=True), total(d.energy, devices_only=False)
+        rows.append(
+            [
+                f"  on {len(d.accuracies)} chips, {100 * d.variation:g} % variation",
+                "",
+                f"{100 * np.mean(d.accuracies):.2f} ± {100 * np.std(d.accuracies, ddof=1):.2f} %",
+                _percent(min(d.accuracies)),
+                f"{d.spikes:.1f}",
+                f"{d.synops:,.0f}",
+                _picojoule(devices.default),
+                _picojoule(everything.default),
+            ]
+        )
+    columns = ("", "validation", "test", "worst chip", "spikes", "SynOps", "energy*", "energy**")
+    data = demo.dataset
+    caption = (
+        f"{data.name}: accuracy on {len(data.validation):,} validation and {len(data.test):,} test samples "
+        "(chips: mean ± standard deviation); spikes, synaptic operations and energy per inference "
+        "(* devices only, without periphery; ** with periphery)"
+    )
+    return Table(caption, columns, rows)
+
+
+def energy_table(demo: Demo) -> Table:
+    """Energy per inference by class of event, on the chips of the first spread."""
+    lines = demo.deployments[0].energy
+    sums = [("total, devices only, without periphery", True), ("total with periphery", False)]
+    rows = [[line.event, f"{line.count:,.1f}", *(_picojoule(value) for value in line.energy)] for line in lines]
+    rows += [[name, "", *(_picojoule(v) for v in total(lines, devices_only=only))] for name, only in sums]
+    spread = f"{100 * demo.deployments[0].variation:g} % variation"
+    caption = f"Energy per inference at {spread}: neuron drive counts the sum of I², {PERIPHERY} reads of a column"
+    return Table(caption, ("event", "count", "low", "default", "high"), rows)
+
+
+def _telling(trace: Trace, number: int = 4) -> NDArray[np.int64]:
+    """Neurons to show: half of them fire in about half of the ticks, half came closest without a spike."""
+    _, ticks, size = trace.spikes.shape
+    fired = np.bincount(trace.spikes.address, minlength=size)
+    uneven = np.where(fired == 0, np.inf, np.abs(fired - ticks / 2))
+    distance = np.where(fired > 0, np.inf, -trace.membrane[0].max(axis=0))
+    half = number // 2
+    return np.concatenate([np.argsort(uneven, kind="stable")[:half], np.argsort(distance, kind="stable")[:half]])
+
+
+def _sample(events: Events, number: int) -> Events:
+    kept = events.sample == number
+    return Events(np.zeros(kept.sum(), np.int64), events.tick[kept], events.address[kept], (1, *events.shape[1:]))
+
+
+def draw(demo: Demo, folder: Path) -> dict[Path, str]:
+    """Draw the figures of the run folder and return them with their captions."""
+    folder.mkdir()
+    first = _sample(demo.events, 0)
+    trace = simulate(demo.network, first, record=["hidden1"]).traces["hidden1"]
+    hidden = demo.network["hidden1"]
+    assert isinstance(hidden, Population)
+    neuron = hidden.devices.nominal
+    pixels = demo.dataset.x[demo.dataset.test[0]].reshape(demo.dataset.image)
+    groups = {"input": first, "hidden1": trace.spikes}
+    curves = {name: [(e.loss, e.validation_accuracy) for e in curve] for name, curve in demo.curves.items()}
+    accuracies = {d.variation: d.accuracies for d in demo.deployments}
+    lines = {name: demo.scores[name].test_accuracy for name in ("teacher", PLAIN)}
+    with plot.styled():
+        figures = {name: plot.new_figure(9, 3.6) for name in ("learning_curves", "spikes", "membranes", "variation")}
+        left, right = figures["learning_curves"].subplots(1, 2)
+        plot.learning_curves(left, right, curves)
+        left, right = figures["spikes"].subplots(1, 2, width_ratios=[1, 2.5])
+        plot.image(left, pixels, f"Test image, label {demo.dataset.labels[demo.dataset.test[0]]}")
+        plot.raster(right, groups, neuron.dt)
+        plot.membrane(figures["membranes"].subplots(), neuron, trace, _telling(trace).tolist())
+        plot.accuracy_against_variation(figures["variation"].subplots(), accuracies, lines)
+        overview = figures["overview"] = plot.new_figure(12, 3.4)
+        a, b, c, d = overview.subplots(1, 4, width_ratios=[1, 1.5, 2, 1.6])
+        plot.image(a, pixels, "Test image")
+        plot.raster(b, groups, neuron.dt)
+        plot.membrane(c, neuron, trace, _telling(trace).tolist())
+        plot.accuracy_against_variation(d, accuracies, lines)
+        for name, figure in figures.items():
+            figure.savefig(folder / f"{name}.png")
+    return {
+        folder / "learning_curves.png": "Learning curves: objective on the training split, accuracy on validation.",
+        folder / "spikes.png": "The first test image and the spikes it causes on the nominal chip.",
+        folder / "membranes.png": "Membranes of four hidden neurons for this image: positions within a tick from the "
+        "closed form, a triangle where the neuron fired; drive is constant within a tick, reset at its end.",
+        folder / "variation.png": "Test accuracy of each drawn chip against the spread of its device parameters.",
+    }
+
+
+def publish(demo: Demo, config: DemoConfig, out: Path) -> Path:
+    """Draw the figures and write the report of a finished run; returns the report."""
+    figures = draw(demo, out / "figures")
+    student = "-".join(map(str, (demo.dataset.x.shape[1], config.hidden, demo.dataset.classes)))
+    lead = (
+        f"A {student} student of skyrmion-MTJ neurons, {config.ticks} tick{'s' if config.ticks > 1 else ''} per image, "
+        f"{config.levels} conductance levels per device, distilled from a cached teacher with RateBP and simulated event "
+        f"by event on drawn chips. Engine and training forward pass emitted identical spikes and logits on all "
+        f"{demo.compared_samples:,} test images, on the nominal chip and on a varied one."
+    )
+    listings = {
+        "Settings": json.dumps(config.model_dump(mode="json"), indent=2),
+        "Provenance": (out / "provenance.json").read_text(encoding="utf-8"),
+    }
+    report = out / "report.html"
+    tables = [results_table(demo), energy_table(demo)]
+    write_report(report, f"eventsim demo: {demo.dataset.name}, seed {config.seed}", lead, tables, figures, listings)
+    return report
