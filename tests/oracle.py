@@ -126,8 +126,3 @@ def simulate(network, inputs, ticks):
     readout = {name: np.array(x[name]) / ticks for name, p in populations.items() if isinstance(p, Readout)}
     fired = {name: spikes[name] for name, p in populations.items() if isinstance(p, Population)}
     return fired, readout, dict(synops), margin
-
-
-def kappa_by_difference(drive, devices, smooth_rate, shift=1e-6):
-    """Derivative of the smooth firing rate by a shift of the drive common to all ticks, for each neuron."""
-    return (smooth_rate(drive + shift, devices) - smooth_rate(drive - shift, devices)) / (2 * shift)

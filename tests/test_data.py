@@ -1,0 +1,141 @@
+"""Data sets, encoders, and what is refused of them."""
+
+import gzip
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import ndtr
+
+from eventsim.errors import ConfigError, DataError
+from eventsim.training import Direct, GaussianThreshold, load
+from eventsim.training import data as data_module
+from tests.strategies import seeds
+
+
+def test_digits_are_the_digits():
+    digits = load("digits")
+    assert digits.x.shape == (1797, 64)
+    assert digits.classes == 10
+    assert (digits.x.min(), digits.x.max()) == (0, 1)
+    everything = np.concatenate([digits.train, digits.validation, digits.test])
+    assert sorted(everything) == list(range(1797))
+    assert [len(part) for part in (digits.train, digits.validation, digits.test)] == [1077, 360, 360]
+    assert digits.fingerprint == load("digits").fingerprint
+
+
+def test_digits_take_no_folder(tmp_path):
+    with pytest.raises(DataError, match="come with the program"):
+        load("digits", tmp_path)
+
+
+def test_unknown_names_are_refused_with_the_known_ones():
+    with pytest.raises(DataError, match="digits, mnist"):
+        load("cifar")
+
+
+def idx(array):
+    return b"\0\0\x08" + bytes([array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
+
+
+@given(st.integers(0, 2**32), st.integers(1, 3), st.booleans())
+def test_idx_round_trip(tmp_path_factory, seed, ndim, packed):
+    rng = np.random.default_rng(seed)
+    array = rng.integers(0, 256, rng.integers(1, 5, ndim)).astype(np.uint8)
+    path = tmp_path_factory.mktemp("idx") / ("file.gz" if packed else "file")
+    path.write_bytes(gzip.compress(idx(array)) if packed else idx(array))
+    assert np.array_equal(data_module.read_idx(path), array)
+
+
+SMALL = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a", b"", "no idx file"),
+        ("a", b"PNG and so on", "no idx file"),
+        ("a", idx(SMALL)[:10], "no idx file"),
+        ("a", idx(SMALL)[:-1], "23 bytes of data"),
+        ("a", idx(SMALL) + b"x", "truncated or too long"),
+        ("a.gz", idx(SMALL), "damaged"),
+        ("a.gz", gzip.compress(idx(SMALL))[:-5], "damaged"),
+        ("a.gz", gzip.compress(idx(SMALL))[:20], "damaged"),
+    ],
+)
+def test_damaged_idx_files_are_refused(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        data_module.read_idx(tmp_path / name)
+
+
+def test_missing_mnist_is_refused_with_the_place_to_put_it(tmp_path):
+    with pytest.raises(DataError, match="EVENTSIM_DATA"):
+        load("mnist")
+    with pytest.raises(DataError, match="data folder is missing"):
+        load("mnist", tmp_path / "nowhere")
+    with pytest.raises(DataError, match="train-images-idx3-ubyte") as refusal:
+        load("mnist", tmp_path)
+    assert str(tmp_path / "mnist") in refusal.value.repair
+
+
+def test_files_of_another_data_set_are_refused(tmp_path):
+    for name in data_module.MNIST_FILES:
+        (tmp_path / name).write_bytes(idx(SMALL))
+    with pytest.raises(DataError, match="not the one of MNIST"):
+        load("mnist", tmp_path)
+
+
+@pytest.mark.data
+def test_mnist_is_mnist(data_folder):
+    mnist = load("mnist", data_folder)
+    assert mnist.x.shape == (70_000, 784)
+    assert mnist.x.dtype == np.float32
+    assert np.bincount(mnist.labels[:60_000]).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert mnist.test.tolist() == list(range(60_000, 70_000))
+    assert not set(mnist.train) & set(mnist.validation)
+    assert len(mnist.train) + len(mnist.validation) == 60_000
+
+
+@pytest.mark.data
+def test_mnist_with_a_truncated_file_is_refused(data_folder, tmp_path):
+    for path in (data_folder / "mnist").iterdir():
+        content = path.read_bytes()
+        (tmp_path / path.name).write_bytes(content[:-1000] if path.name.startswith("train-labels") else content)
+    with pytest.raises(DataError, match="train-labels-idx1-ubyte.gz"):
+        load("mnist", tmp_path)
+
+
+def test_gaussian_threshold_fires_with_the_stated_probability():
+    n, x = 40_000, np.linspace(0, 1, 8, dtype=np.float32)
+    encoder = GaussianThreshold(3, seed=1)
+    spikes = encoder(encoder.prepare(np.tile(x, (n, 1))), np.arange(n), epoch=1)
+    wanted = ndtr((x - 0.5) / 0.25)
+    assert np.abs(spikes.mean(axis=(0, 1)) - wanted).max() < 5 * 0.5 / math.sqrt(3 * n)
+    assert set(np.unique(spikes)) == {0, 1}
+    ticks = spikes[:, :, 3] - spikes[:, :, 3].mean()
+    assert abs((ticks[:, 0] * ticks[:, 1]).mean()) < 5 * 0.25 / math.sqrt(n)
+
+
+@given(seeds(), st.integers(0, 60_000), st.permutations(range(6)))
+def test_a_sample_is_encoded_by_its_key_alone(seed, epoch, order):
+    encoder = GaussianThreshold(2, seed=seed)
+    rng = np.random.default_rng(0)
+    x, ids = rng.random((6, 9)).astype(np.float32), np.arange(100, 106)
+    whole = encoder(encoder.prepare(x), ids, epoch)
+    shuffled = encoder(encoder.prepare(x[order]), ids[order], epoch)
+    assert np.array_equal(shuffled, whole[order])
+    assert not np.array_equal(encoder(encoder.prepare(x), ids, epoch + 1), whole)
+
+
+def test_direct_is_direct():
+    x = np.random.default_rng(0).random((3, 4)).astype(np.float32)
+    assert np.array_equal(Direct()(Direct().prepare(x), np.arange(3), 1)[:, 0], x)
+
+
+@pytest.mark.parametrize("arguments", [(0, 0), (-1, 0), (70_000, 0), (1, -1), (1, 0, 0.5, 0.0), (1, 0, 0.5, math.nan)])
+def test_unusable_encoders_are_refused(arguments):
+    with pytest.raises(ConfigError):
+        GaussianThreshold(*arguments)
