@@ -21,9 +21,11 @@ class DemoConfig(BaseModel):
 
     dataset: Literal["digits", "mnist"] = "digits"
     seed: Annotated[int, Field(ge=0, lt=SEED_LIMIT)] = 0
+    teacher_hidden: Count = 100
     hidden: Count = 100
     ticks: Annotated[int, Field(ge=1, le=2**16)] = 8
     levels: Annotated[int, Field(ge=2, le=2**13)] = 16
+    sharpness: Positive = 1.0
     encoder_mean: float = 0.5
     encoder_std: Positive = 0.25
     batch: Count = 32

@@ -104,7 +104,7 @@ def test_mnist_with_a_truncated_file_is_refused(data_folder, tmp_path):
     for path in (data_folder / "mnist").iterdir():
         content = path.read_bytes()
         (tmp_path / path.name).write_bytes(content[:-1000] if path.name.startswith("train-labels") else content)
-    with pytest.raises(DataError, match="train-labels-idx1-ubyte.gz"):
+    with pytest.raises(DataError, match=r"train-labels-idx1-ubyte\.gz"):
         load("mnist", tmp_path)
 
 

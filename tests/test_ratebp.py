@@ -77,12 +77,12 @@ def test_a_run_away_has_slope_zero_and_no_nan():
 
 
 def test_detaching_the_reset_leaves_it_out():
-    """Without a spike nothing differs but the surrogate's tail; a firing neuron's reset cuts or keeps the derivative."""
+    """A neuron that fires in every tick carries nothing over, unless its reset is part of the derivative."""
     drive = np.full((1, 3, 1), 1.2)
     detached, attached = (run(drive, MTJ().identical(1), detach=detach)[1] for detach in (True, False))
     assert detached != attached
     one_tick = run(drive[:, :1], MTJ().identical(1))[1]
-    assert detached == pytest.approx(one_tick)  # it fires in every tick, so no tick hears of the one before
+    assert detached == pytest.approx(one_tick)
 
 
 @given(seeds())

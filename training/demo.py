@@ -78,7 +78,7 @@ def teacher_recipe(config: DemoConfig, dataset: Dataset) -> dict[str, Any]:
     """Everything that decides the teacher's parameters."""
     return {
         "model": "relu_mlp",
-        "sizes": [dataset.x.shape[1], config.hidden, dataset.classes],
+        "sizes": [dataset.x.shape[1], config.teacher_hidden, dataset.classes],
         "epochs": config.teacher_epochs,
         "batch": config.batch,
         "rate": config.teacher_rate,
@@ -258,7 +258,7 @@ def run_demo(
     dataset, scores = run.dataset, {}
     teacher, scores[TEACHER] = run.teach()
     sizes = (dataset.x.shape[1], config.hidden, dataset.classes)
-    model = mtj_mlp(sizes, levels=config.levels)
+    model = mtj_mlp(sizes, levels=config.levels, sharpness=config.sharpness)
     objective = Objective(teacher=config.distillation, temperature=config.temperature)
     _, scores[PLAIN] = run.study(PLAIN, model, Objective(), teacher)
     params, scores[DISTILLED] = run.study(DISTILLED, model, objective, teacher)

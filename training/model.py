@@ -105,6 +105,7 @@ def mtj_mlp(
     neuron: MTJ | None = None,
     devices: Sequence[Devices] | None = None,
     levels: int | None = None,
+    sharpness: float = 1.0,
 ) -> Model:
     """Fully connected network of MTJ neurons with a readout of column currents.
 
@@ -118,12 +119,14 @@ def mtj_mlp(
         Devices of each hidden layer; all nominal if left out.
     levels : int, optional
         Conductance levels per device; the fine grid if left out.
+    sharpness : float
+        Of the surrogate, in units of 1/threshold.
     """
     if devices is None:
         devices = [(neuron or MTJ()).identical(size) for size in sizes[1:-1]]
     layers: list[Layer] = []
     for sources, row in zip(sizes[:-2], devices, strict=True):
-        layers += [Crossbar(sources, len(row), levels), Spiking(row)]
+        layers += [Crossbar(sources, len(row), levels), Spiking(row, sharpness)]
     return Model([*layers, Crossbar(sizes[-2], sizes[-1], levels)])
 
 

@@ -127,11 +127,12 @@ def publish(demo: Demo, config: DemoConfig, out: Path) -> Path:
     """Draw the figures and write the report of a finished run; returns the report."""
     figures = draw(demo, out / "figures")
     student = "-".join(map(str, (demo.dataset.x.shape[1], config.hidden, demo.dataset.classes)))
+    ticks = f"{config.ticks} tick{'s' if config.ticks > 1 else ''}"
     lead = (
-        f"A {student} student of skyrmion-MTJ neurons, {config.ticks} tick{'s' if config.ticks > 1 else ''} per image, "
-        f"{config.levels} conductance levels per device, distilled from a cached teacher with RateBP and simulated event "
-        f"by event on drawn chips. Engine and training forward pass emitted identical spikes and logits on all "
-        f"{demo.compared_samples:,} test images, on the nominal chip and on a varied one."
+        f"A {student} student of skyrmion-MTJ neurons, {ticks} per image, {config.levels} conductance levels per device, "
+        f"distilled from a cached teacher with RateBP and simulated event by event on drawn chips. Engine and training "
+        f"forward pass emitted identical spikes and logits on all {demo.compared_samples:,} test images, on the nominal "
+        f"chip and on a varied one."
     )
     listings = {
         "Settings": json.dumps(config.model_dump(mode="json"), indent=2),
