@@ -22,7 +22,7 @@ from tests.strategies import frames, mtj, seeds
     seeds(),
 )
 def test_engine_and_training_forward_emit_identical_spikes(data, sizes, neuron, spread, levels, gain, seed):
-    """For random nets, inputs and drawn devices; weak to run-away drives, thresholds on both sides of the unstable point."""
+    """Random nets, inputs and devices; weak to run-away drives, thresholds on both sides of the unstable point."""
     devices = [
         neuron.draw(size, Variation.all(spread), seed=seed, name=f"hidden{i + 1}") for i, size in enumerate(sizes[1:-1])
     ]

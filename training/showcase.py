@@ -129,8 +129,8 @@ def publish(demo: Demo, config: DemoConfig, out: Path) -> Path:
     student = "-".join(map(str, (demo.dataset.x.shape[1], config.hidden, demo.dataset.classes)))
     ticks = f"{config.ticks} tick{'s' if config.ticks > 1 else ''}"
     lead = (
-        f"A {student} student of skyrmion-MTJ neurons, {ticks} per image, {config.levels} conductance levels per device, "
-        f"distilled from a cached teacher with RateBP and simulated event by event on drawn chips. Engine and training "
+        f"A {student} student of skyrmion-MTJ neurons, {ticks} per image, {config.levels} conductance levels per "
+        f"device, distilled from a cached teacher with RateBP and simulated event by event on drawn chips. Engine and training "
         f"forward pass emitted identical spikes and logits on all {demo.compared_samples:,} test images, on the nominal "
         f"chip and on a varied one."
     )
