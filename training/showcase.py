@@ -130,9 +130,9 @@ def publish(demo: Demo, config: DemoConfig, out: Path) -> Path:
     ticks = f"{config.ticks} tick{'s' if config.ticks > 1 else ''}"
     lead = (
         f"A {student} student of skyrmion-MTJ neurons, {ticks} per image, {config.levels} conductance levels per "
-        f"device, distilled from a cached teacher with RateBP and simulated event by event on drawn chips. Engine and training "
-        f"forward pass emitted identical spikes and logits on all {demo.compared_samples:,} test images, on the nominal "
-        f"chip and on a varied one."
+        "device, distilled from a cached teacher with RateBP and simulated event by event on drawn chips. Engine and "
+        f"training forward pass emitted identical spikes and logits on all {demo.compared_samples:,} test images, on "
+        "the nominal chip and on a varied one."
     )
     listings = {
         "Settings": json.dumps(config.model_dump(mode="json"), indent=2),
