@@ -30,10 +30,19 @@ def program() -> None:
     "--data", type=click.Path(path_type=Path), help="Folder with the data set's files.  [default: EVENTSIM_DATA]"
 )
 @click.option("--cache", type=click.Path(path_type=Path), help="Teacher cache of an earlier run, instead of a teacher.")
-def demo(out: Path | None, seed: int, threads: int | None, dataset: str, data: Path | None, cache: Path | None) -> None:
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a setting of config.json.")
+def demo(
+    out: Path | None,
+    seed: int,
+    threads: int | None,
+    dataset: str,
+    data: Path | None,
+    cache: Path | None,
+    settings: tuple[str, ...],
+) -> None:
     """Teacher, cache, distilled MTJ student, drawn chips: the whole way on real images, with a report."""
-    # Only now, so that help and refusals do not wait for the numerical libraries.
-    from eventsim.config import demo_config
+    # Only now, so that help stays quick.
+    from eventsim.config import demo_config, parse_setting
     from eventsim.parallel import cores
     from eventsim.terminal import print_table, progress_bars
     from eventsim.training.demo import run_demo
@@ -41,7 +50,7 @@ def demo(out: Path | None, seed: int, threads: int | None, dataset: str, data: P
 
     if data is None and dataset != "digits" and "EVENTSIM_DATA" in os.environ:
         data = Path(os.environ["EVENTSIM_DATA"])
-    config = demo_config(dataset, seed=seed)
+    config = demo_config(dataset, seed, **dict(map(parse_setting, settings)))
     out = Path("runs") / f"{dataset}-seed-{seed}" if out is None else out
     threads = cores() if threads is None else threads
     with progress_bars() as progress:

@@ -42,7 +42,7 @@ def main() -> None:
         cache = TeacherCache.read(path, digits, recipe)  # refuses another data set, split or teacher
 
     student, encoder = mtj_mlp((64, 64, 10), levels=16), GaussianThreshold(ticks=4, seed=0)
-    objective, config = Objective(labels=1.0, teacher=1.0, temperature=2.0), FitConfig(epochs=30, batch=32, rate=5e-3)
+    objective, config = Objective(alpha=1.0, temperature=2.0), FitConfig(epochs=30, batch=32, rate=5e-3)
     trained = fit(student, student.initial(0), digits, encoder, objective, config, teacher=cache.logits)
     print(f"student   {100 * accuracy(predict(student, trained.params, digits, digits.test, encoder), labels):.1f} %")
 

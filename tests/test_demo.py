@@ -109,7 +109,7 @@ def test_refusals_come_before_work_and_change_nothing(finished, tmp_path):
     calls = [
         (OutputError, "exists already", {"config": config, "out": out}),
         (OutputError, "is a file", {"config": config, "out": tmp_path / "file" / "run"}),
-        (CacheError, "another teacher", {"config": demo_config("digits", **SMALL, seed=1), "cache": cache}),
+        (CacheError, "another teacher", {"config": demo_config("digits", 1, **SMALL), "cache": cache}),
         (CacheError, "no teacher cache", {"config": config, "cache": tmp_path / "none.h5"}),
         (CacheError, "damaged", {"config": config, "cache": tmp_path / "file"}),
         (DataError, "data folder is missing", {"config": demo_config("mnist")}),
@@ -136,6 +136,12 @@ def test_refusals_come_before_work_and_change_nothing(finished, tmp_path):
         (["demo", "--out", "."], "exists already"),
         (["dmeo"], "dmeo"),
         (["demo", "stray"], "stray"),
+        (["demo", "--set", "epochs"], "NAME=VALUE"),
+        (["demo", "--set", "seed=3"], "given twice"),
+        (["demo", "--set", "alpha=NaN"], "alpha: Input should be a finite number"),
+        (["demo", "--set", "epochs=3"], "epochs: Extra inputs are not permitted"),
+        (["demo", "--set", "levels=many"], "levels = 'many'"),
+        (["demo", "--set", "variation=[0, 0.5]"], "variation.1 = 0.5"),
     ],
 )
 def test_the_command_line_refuses_with_exit_code_2(monkeypatch, tmp_path, capsys, arguments, message):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from eventsim.errors import ConfigError
 from eventsim.training import Objective, gradient, mtj_mlp, relu_mlp
 from eventsim.training.layers import Crossbar
-from eventsim.training.loss import cross_entropy, distillation
+from eventsim.training.loss import CLASSIFICATION, cross_entropy, distillation, squared_error
 from eventsim.training.optim import Adam, cosine
 from tests.strategies import seeds
 
@@ -65,27 +65,50 @@ def test_a_perfect_match_costs_nothing(seed):
     assert grad == pytest.approx(np.zeros_like(grad), abs=1e-6)
 
 
-@given(seeds(), st.floats(0, 2), st.floats(0, 2))
-def test_objectives_add_up(seed, a, b):
-    logits, labels, teacher = batch(seed)
-    value, grad = Objective(a, b, 2.0)(logits, labels, teacher)
-    ce, kd = cross_entropy(logits, labels), distillation(logits, teacher, 2.0)
-    assert value == pytest.approx(a * ce[0] + b * kd[0], rel=1e-6, abs=1e-12)
-    assert grad == pytest.approx(a * ce[1] + b * kd[1], rel=1e-6, abs=1e-7)
+@given(seeds())
+def test_squared_error_is_the_naive_one(seed):
+    outputs, labels, _ = batch(seed)
+    naive = np.mean([(o - (c == y)) ** 2 for row, y in zip(outputs, labels, strict=True) for c, o in enumerate(row)])
+    value, grad = squared_error(outputs, labels)
+    assert value == pytest.approx(naive)
+    assert grad == pytest.approx(difference(lambda z: squared_error(z, labels)[0], outputs), rel=1e-5, abs=1e-8)
+
+
+@given(seeds(), st.sampled_from(CLASSIFICATION), st.floats(0, 2), st.floats(0.5, 4), st.floats(0.5, 10))
+def test_objectives_add_up(seed, classification, alpha, temperature, gain):
+    outputs, labels, teacher = batch(seed, scale=1.0)
+    objective = Objective(classification, alpha, temperature, gain)
+    value, grad = objective(outputs, labels, teacher)
+    cls = (
+        squared_error(outputs, labels)[0]
+        if classification == "squared_error"
+        else cross_entropy(gain * outputs, labels)[0]
+    )
+    assert value == pytest.approx(cls + alpha * distillation(gain * outputs, teacher, temperature)[0])
+    assert grad == pytest.approx(difference(lambda z: objective(z, labels, teacher)[0], outputs), rel=1e-4, abs=1e-6)
 
 
 @pytest.mark.parametrize(
-    "arguments", [(-1, 0, 1), (1, -1, 1), (1, 1, 0), (1, 1, -2), (math.nan, 1, 1), (1, math.inf, 1)]
+    "settings",
+    [
+        {"classification": "hinge"},
+        {"alpha": -1},
+        {"alpha": math.inf},
+        {"temperature": 0},
+        {"temperature": -2},
+        {"temperature": math.nan},
+        {"gain": 0},
+    ],
 )
-def test_unusable_objectives_are_refused(arguments):
+def test_unusable_objectives_are_refused(settings):
     with pytest.raises(ConfigError):
-        Objective(*arguments)
+        Objective(**settings)
 
 
 def test_an_objective_without_its_teacher_is_refused():
     logits, labels, _ = batch(0)
     with pytest.raises(ConfigError, match="wants a teacher"):
-        Objective(teacher=1.0)(logits, labels, None)
+        Objective(alpha=1.0)(logits, labels, None)
 
 
 @given(seeds())
@@ -94,7 +117,7 @@ def test_teacher_gradient_is_the_finite_difference(seed):
     rng = np.random.default_rng(seed % 2**32)
     params = {name: rng.normal(size=value.shape) for name, value in model.initial(0).items()}
     x, labels, teacher = rng.normal(size=(6, 1, 3)), rng.integers(0, 4, 6), rng.normal(size=(6, 4))
-    objective = Objective(1.0, 0.5, 2.0)
+    objective = Objective(alpha=0.5, temperature=2.0)
     found = gradient(model, params, x, labels, objective, teacher)
     for name, value in params.items():
 

@@ -34,6 +34,24 @@ def cross_entropy(logits: Array, labels: NDArray[np.int64]) -> tuple[float, Arra
     return float(-log_p[rows, labels].mean()), grad / len(labels)
 
 
+def squared_error(outputs: Array, labels: NDArray[np.int64]) -> tuple[float, Array]:
+    """Mean squared error against one-hot labels, over classes too (Li et al., equation 4).
+
+    Parameters
+    ----------
+    outputs : array, shape (batch, classes)
+    labels : array of int, shape (batch,)
+
+    Returns
+    -------
+    value : float
+    gradient : array, shape (batch, classes)
+    """
+    error = outputs.copy()
+    error[np.arange(len(labels)), labels] -= 1
+    return float(np.square(error).mean()), error * outputs.dtype.type(2 / error.size)
+
+
 def distillation(logits: Array, teacher: Array, temperature: float) -> tuple[float, Array]:
     """Softened Kullback-Leibler divergence ``tau**2 KL(p_teacher || p_student)``, ``p = softmax(logits / tau)``.
 
@@ -51,61 +69,87 @@ def distillation(logits: Array, teacher: Array, temperature: float) -> tuple[flo
         In nats.
     gradient : array, shape (batch, classes)
     """
-    log_s = log_softmax(logits / np.float32(temperature), axis=1)
-    log_t = log_softmax(teacher / np.float32(temperature), axis=1)
+    log_s = log_softmax(logits / logits.dtype.type(temperature), axis=1)
+    log_t = log_softmax(teacher / logits.dtype.type(temperature), axis=1)
     p_t = np.exp(log_t)
     value = temperature**2 * float((p_t * (log_t - log_s)).sum(axis=1).mean())
-    return value, np.float32(temperature / len(logits)) * (np.exp(log_s) - p_t)
+    return value, logits.dtype.type(temperature / len(logits)) * (np.exp(log_s) - p_t)
+
+
+CLASSIFICATION = ("cross_entropy", "squared_error")
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What a model is trained to do: ``L = labels * cross_entropy + teacher * distillation``.
+    """What a model is trained to do: ``L = L_cls + alpha L_KD`` (Li et al., equation 3, without its feature term).
 
     Parameters
     ----------
-    labels : float
-        Weight of the cross-entropy.
-    teacher : float
+    classification : str
+        ``cross_entropy`` of ``softmax(gain * outputs)``, or ``squared_error`` of the outputs themselves.
+    alpha : float
         Weight of the distillation; 0 for training without a teacher.
     temperature : float
+        Of the distillation.
+    gain : float
+        Logits over outputs. Outputs that aim at 0 and 1 need a gain to express a probability near 1.
 
     Raises
     ------
     ConfigError
-        A negative weight, or a temperature that is not positive.
+        An unknown classification, a negative weight, or a temperature or gain that is not positive.
     """
 
-    labels: float = 1.0
-    teacher: float = 0.0
-    temperature: float = 4.0
+    classification: str = "cross_entropy"
+    alpha: float = 0.0
+    temperature: float = 1.0
+    gain: float = 1.0
 
     def __post_init__(self) -> None:
+        if self.classification not in CLASSIFICATION:
+            raise ConfigError(
+                "There is no such classification loss.",
+                given=self.classification,
+                expected=f"one of {', '.join(CLASSIFICATION)}",
+                repair="Objective('cross_entropy')",
+            )
         for name, value, usable in (
-            ("labels", self.labels, self.labels >= 0),
-            ("teacher", self.teacher, self.teacher >= 0),
+            ("alpha", self.alpha, self.alpha >= 0),
             ("temperature", self.temperature, self.temperature > 0),
+            ("gain", self.gain, self.gain > 0),
         ):
             if not (math.isfinite(value) and usable):
                 raise ConfigError(
                     f"The {name} of the objective is not usable.",
                     given=value,
-                    expected="a positive temperature and weights of at least 0",
+                    expected="a weight of at least 0, a positive temperature, a positive gain",
                     repair=f"Objective({name}={getattr(Objective, name)})",
                 )
 
-    def __call__(self, logits: Array, labels: NDArray[np.int64], teacher: Array | None) -> tuple[float, Array]:
-        """Value and gradient for a batch; ``teacher`` are the teacher's logits, where the objective wants them."""
-        value, grad = cross_entropy(logits, labels)
-        value, grad = self.labels * value, np.float32(self.labels) * grad
-        if self.teacher:
+    def __call__(self, outputs: Array, labels: NDArray[np.int64], teacher: Array | None) -> tuple[float, Array]:
+        """Value and gradient by the outputs of a batch.
+
+        Parameters
+        ----------
+        outputs : array, shape (batch, classes)
+        labels : array of int, shape (batch,)
+        teacher : array, shape (batch, classes), or None
+            Logits of the teacher, where the objective wants them.
+        """
+        gain = outputs.dtype.type(self.gain)
+        if self.classification == "squared_error":
+            value, grad = squared_error(outputs, labels)
+        else:
+            value, grad = cross_entropy(gain * outputs, labels)
+            grad = gain * grad
+        if self.alpha:
             if teacher is None:
                 raise ConfigError(
                     "The objective wants a teacher.",
                     given="no teacher logits",
-                    expected=f"logits for each sample, as teacher={self.teacher}",
-                    repair="pass teacher=cache.logits, or Objective(teacher=0)",
+                    expected=f"logits for each sample, as alpha={self.alpha}",
+                    repair="pass teacher=cache.logits, or Objective(alpha=0)",
                 )
-            term, slope = distillation(logits, teacher, self.temperature)
-            value, grad = value + self.teacher * term, grad + np.float32(self.teacher) * slope
+            term, slope = distillation(gain * outputs, teacher, self.temperature)
+            value, grad = value + self.alpha * term, grad + outputs.dtype.type(self.alpha * self.gain) * slope
         return value, grad
