@@ -26,14 +26,16 @@ class DemoConfig(BaseModel):
     hidden: Count = 64
     ticks: Annotated[int, Field(ge=1, le=2**16)] = 8
     levels: Annotated[int, Field(ge=2, le=2**13)] = 16
-    sharpness: Positive = 1.0
+    sharpness: Positive = 4.0
     encoder_mean: float = 0.5
     encoder_std: Positive = 0.25
     batch: Count = 32
     teacher_epochs: Count = 60
     teacher_rate: Positive = 2e-3
+    teacher_decay: Annotated[float, Field(ge=0)] = 0.1
     student_epochs: Count = 80
-    student_rate: Positive = 1e-2
+    student_rate: Positive = 6e-3
+    student_decay: Annotated[float, Field(ge=0)] = 0.3
     classification: Literal["cross_entropy", "squared_error"] = "squared_error"
     gain: Positive = 10.0
     alpha: Annotated[float, Field(ge=0)] = 1.0
@@ -44,7 +46,14 @@ class DemoConfig(BaseModel):
 
 PRESETS: dict[str, dict[str, Any]] = {
     "digits": {},
-    "mnist": {"hidden": 100, "ticks": 1, "batch": 128, "teacher_epochs": 20, "student_epochs": 40},
+    "mnist": {
+        "hidden": 100,
+        "ticks": 1,
+        "batch": 128,
+        "teacher_epochs": 20,
+        "student_epochs": 40,
+        "student_rate": 3e-3,
+    },
 }
 """What differs from the defaults for each data set."""
 

@@ -59,7 +59,7 @@ def learning_curves(loss: Axes, accuracy: Axes, curves: Mapping[str, Sequence[tu
         epochs = np.arange(1, len(curve) + 1)
         loss.plot(epochs, [point[0] for point in curve], color=colour, label=name)
         accuracy.plot(epochs, [100 * point[1] for point in curve], color=colour, label=name)
-    loss.set(xlabel="epoch", ylabel="training objective (nat)", yscale="log", title="Training objective")
+    loss.set(xlabel="epoch", ylabel="training objective", yscale="log", title="Training objective")
     accuracy.set(xlabel="epoch", ylabel="accuracy (%)", title="Validation accuracy")
     accuracy.legend(loc="lower right")
 

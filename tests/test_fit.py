@@ -78,7 +78,14 @@ def test_prediction_does_not_depend_on_the_batch(digits):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"epochs": 0}, {"epochs": 1, "batch": 0}, {"epochs": 1, "rate": 0}, {"epochs": 1, "seed": -1}]
+    "settings",
+    [
+        {"epochs": 0},
+        {"epochs": 1, "batch": 0},
+        {"epochs": 1, "rate": 0},
+        {"epochs": 1, "decay": -0.1},
+        {"epochs": 1, "seed": -1},
+    ],
 )
 def test_unusable_settings_are_refused(settings):
     with pytest.raises(ConfigError):

@@ -164,14 +164,17 @@ def test_crossbar_computes_with_the_deployed_weights():
     assert drive[0, 0] != pytest.approx(params["weight"].sum(axis=0), rel=1e-6)
 
 
-def test_adam_is_the_published_rule():
+@pytest.mark.parametrize(("shape", "decay"), [((3,), 0.0), ((1, 3), 0.5), ((3,), 0.5)])
+def test_adam_is_the_published_rule(shape, decay):
+    """With decoupled decay of weights; biases, which have one axis, are spared."""
     rng = np.random.default_rng(0)
-    x = {"w": rng.normal(size=3).astype(np.float32)}
-    adam, m, v, wanted = Adam(), np.zeros(3), np.zeros(3), x["w"].astype(float)
+    x = {"w": rng.normal(size=shape).astype(np.float32)}
+    adam, m, v, wanted = Adam(decay=decay), np.zeros(shape), np.zeros(shape), x["w"].astype(float)
     state = adam.start(x)
     for t in range(1, 20):
-        g = rng.normal(size=3).astype(np.float32)
+        g = rng.normal(size=shape).astype(np.float32)
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g.astype(float) ** 2
+        wanted *= 1 - 0.01 * decay * (len(shape) > 1)
         wanted -= 0.01 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
         before = x["w"].copy()
         new, state = adam.step(x, {"w": g}, state, 0.01)

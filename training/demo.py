@@ -82,6 +82,7 @@ def teacher_recipe(config: DemoConfig, dataset: Dataset) -> dict[str, Any]:
         "epochs": config.teacher_epochs,
         "batch": config.batch,
         "rate": config.teacher_rate,
+        "decay": config.teacher_decay,
         "seed": config.seed,
     }
 
@@ -149,7 +150,9 @@ class _Run:
         cache, best_epoch = self.cached, None
         if cache is None:
             model = relu_mlp(self.recipe["sizes"])
-            fit_config = FitConfig(config.teacher_epochs, config.batch, config.teacher_rate, config.seed)
+            fit_config = FitConfig(
+                config.teacher_epochs, config.batch, config.teacher_rate, config.teacher_decay, config.seed
+            )
             fitted = self.fit(TEACHER, model, Direct(), Objective(), fit_config, None)
             logits = predict(model, fitted.params, dataset, np.arange(len(dataset.labels)), Direct())
             cache, best_epoch = TeacherCache(logits, self.recipe, fingerprint(fitted.params)), fitted.best.epoch
@@ -170,7 +173,9 @@ class _Run:
     def study(self, name: str, model: Model, objective: Objective, cache: TeacherCache) -> tuple[Params, Scores]:
         """Train a student and score it."""
         config, dataset = self.config, self.dataset
-        fit_config = FitConfig(config.student_epochs, config.batch, config.student_rate, config.seed)
+        fit_config = FitConfig(
+            config.student_epochs, config.batch, config.student_rate, config.student_decay, config.seed
+        )
         fitted = self.fit(name, model, self.encoder, objective, fit_config, cache.logits)
         logits = [
             predict(model, fitted.params, dataset, ids, self.encoder) for ids in (dataset.validation, dataset.test)

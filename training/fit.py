@@ -32,6 +32,8 @@ class FitConfig:
         Samples per step.
     rate : float
         Learning rate of Adam at the start; it falls to 0 along a cosine.
+    decay : float
+        Decoupled weight decay.
     seed : int
         Of the order of the samples.
 
@@ -44,15 +46,16 @@ class FitConfig:
     epochs: int
     batch: int = 64
     rate: float = 1e-3
+    decay: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
         keys.check_seed(self.seed)
-        if self.epochs < 1 or self.batch < 1 or not self.rate > 0:
+        if self.epochs < 1 or self.batch < 1 or not self.rate > 0 or not self.decay >= 0:
             raise ConfigError(
                 "The training is not usable.",
-                given=f"{self.epochs} epochs, batch {self.batch}, rate {self.rate}",
-                expected="positive numbers",
+                given=f"{self.epochs} epochs, batch {self.batch}, rate {self.rate}, decay {self.decay}",
+                expected="positive numbers, a decay of at least 0",
                 repair="FitConfig(epochs=10)",
             )
 
@@ -124,7 +127,7 @@ def fit(
     -------
     Fitted
     """
-    adam = Adam()
+    adam = Adam(decay=config.decay)
     state = adam.start(params)
     prepared = encoder.prepare(dataset.x)
     steps = -(-len(dataset.train) // config.batch)

@@ -130,14 +130,13 @@ class Spiking(_Parameterless):
     ----------
     devices : Devices
     sharpness : float
-        Of the sigmoid surrogate in units of 1/threshold; its peak slope is a quarter of it. Wide ones (1) train nets
-        of few ticks better than the narrow one (4) that is usual where many ticks average.
+        Of the sigmoid surrogate in units of 1/threshold; its peak slope is a quarter of it.
     detach_reset : bool
         Leave the reset out of the derivative.
     """
 
     devices: Devices
-    sharpness: float = 1.0
+    sharpness: float = 4.0
     detach_reset: bool = True
 
     def forward(self, params: Params, x: Array) -> tuple[Array, Array]:

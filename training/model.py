@@ -105,7 +105,7 @@ def mtj_mlp(
     neuron: MTJ | None = None,
     devices: Sequence[Devices] | None = None,
     levels: int | None = None,
-    sharpness: float = 1.0,
+    sharpness: float = 4.0,
 ) -> Model:
     """Fully connected network of MTJ neurons with a readout of column currents.
 

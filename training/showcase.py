@@ -24,7 +24,7 @@ def _percent(share: float) -> str:
 
 
 def _picojoule(femtojoule: float) -> str:
-    return f"{femtojoule / 1000:.3g} pJ"
+    return f"{femtojoule / 1000:{',.0f' if femtojoule > 1e6 else '.3g'}} pJ"
 
 
 def results_table(demo: Demo) -> Table:
