@@ -20,12 +20,20 @@ from eventsim.kernels.neuron import DeviceArrays, mtj_flow
 
 Law = Callable[[NDArray[np.float64], float], NDArray[np.float64]]
 
+LIMIT = 1e6
+"""Largest magnitude of parameters (in their units), positions (nm) and drives: no arithmetic overflows below it."""
+
 TRUNCATION = 3.0
 """Spreads are cut at this many standard deviations, which shrinks the standard deviation by 1.3 %."""
 
 
 def _refuse(name: str, value: object, expected: str, repair: str) -> DeviceError:
     return DeviceError(f"Device parameter {name} is impossible.", given=value, expected=expected, repair=repair)
+
+
+def _check_count(name: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise _refuse(name, repr(value), f"a whole number from {least}", f"{name}={least}")
 
 
 @dataclass(frozen=True)
@@ -66,14 +74,15 @@ class MTJ:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if not math.isfinite(value):
-                raise _refuse(field.name, value, "a finite number", f"MTJ({field.name}={field.default})")
-        for name in ("k1", "threshold", "gain", "dt"):
-            if getattr(self, name) <= 0:
-                raise _refuse(name, getattr(self, name), "a positive number", f"MTJ({name}={getattr(MTJ, name)})")
+            if not isinstance(value, int | float | np.number) or not math.isfinite(value):
+                raise _refuse(field.name, repr(value), "a finite number", f"MTJ({field.name}={field.default})")
         if self.k2 >= 0:
             raise _refuse("k2", self.k2, "a negative number (nm)", f"MTJ(k2={-self.k2 or MTJ.k2})")
-        if self.reset >= self.threshold:
+        for name in ("k1", "k2", "threshold", "gain", "dt"):
+            if not 1 / LIMIT <= abs(getattr(self, name)) <= LIMIT or getattr(self, name) * getattr(MTJ, name) < 0:
+                expected = f"a positive number between {1 / LIMIT:g} and {LIMIT:g}"
+                raise _refuse(name, getattr(self, name), expected, f"MTJ({name}={getattr(MTJ, name)})")
+        if not -LIMIT <= self.reset < self.threshold:
             raise _refuse("reset", self.reset, f"below the threshold {self.threshold} nm", "MTJ(reset=0.0)")
 
     def step(self, x: ArrayLike, drive: ArrayLike, time: ArrayLike | None = None) -> NDArray[np.float64]:
@@ -96,14 +105,17 @@ class MTJ:
         Raises
         ------
         DeviceError
-            A value is not finite, or a time is negative.
+            A value is not finite or larger than 1e6, a time is negative, or the shapes do not broadcast.
         """
-        start, i, t = np.broadcast_arrays(
-            *(np.asarray(value, np.float64) for value in (x, drive, self.dt if time is None else time))
-        )
+        given = [np.asarray(value, np.float64) for value in (x, drive, self.dt if time is None else time)]
+        try:
+            start, i, t = np.broadcast_arrays(*given)
+        except ValueError:
+            shapes = ", ".join(str(value.shape) for value in given)
+            raise _refuse("x, drive or time", shapes, "shapes that broadcast", "x[:, None] for a table") from None
         for name, values in (("x", start), ("drive", i), ("time", t)):
-            if not np.isfinite(values).all():
-                raise _refuse(name, "NaN or infinity", "finite numbers", "drop or replace those entries")
+            if not (np.abs(values) <= LIMIT).all():
+                raise _refuse(name, f"{values.min()} to {values.max()}", f"at most {LIMIT:g}", "drop those entries")
         if (t < 0).any():
             raise _refuse("time", t.min(), "times of at least 0 ns", "time=abs(time)")
         device = self.identical(1).arrays(np.float64)
@@ -114,6 +126,7 @@ class MTJ:
 
     def identical(self, n: int) -> Devices:
         """``n`` devices without any difference."""
+        _check_count("n", n, 1)
         return Devices(self, *(np.full(n, getattr(self, name)) for name in Variation.LAWS))
 
     def draw(self, n: int, variation: Variation, *, seed: int, chip: int = 0, name: str = "devices") -> Devices:
@@ -138,6 +151,8 @@ class MTJ:
         DeviceError
             Some device could have its threshold at or below the reset.
         """
+        _check_count("n", n, 1)
+        _check_count("chip", chip, 0)
         lowest = self.threshold * (1 - TRUNCATION * variation.threshold)
         if lowest <= self.reset:
             raise DeviceError(
@@ -215,9 +230,14 @@ class Variation:
 
 @dataclass(frozen=True, eq=False)
 class Devices:
-    """Parameters of n MTJ neurons, one array of shape (n,) each; units as in :class:`MTJ`.
+    """Parameters of n MTJ neurons, one read-only array of shape (n,) each; units as in :class:`MTJ`.
 
     The drive is scaled by the ``nominal`` threshold: a weight does not know on which device it will act.
+
+    Raises
+    ------
+    DeviceError
+        Arrays of different lengths, values that are not finite or of the wrong sign, a threshold at the reset.
     """
 
     nominal: MTJ
@@ -225,6 +245,18 @@ class Devices:
     k2: NDArray[np.float64]
     threshold: NDArray[np.float64]
     gain: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        for name in Variation.LAWS:
+            row = np.array(getattr(self, name), np.float64)
+            if row.shape != (np.size(self.k1),) or not np.isfinite(row).all() or (row * getattr(MTJ, name) <= 0).any():
+                given = f"{name} of shape {row.shape} from {row.min(initial=0)} to {row.max(initial=0)}"
+                expected = "arrays of one length, finite, k2 negative and the others positive"
+                raise DeviceError("The devices are impossible.", given=given, expected=expected, repair="MTJ().draw(...)")
+            row.setflags(write=False)
+            object.__setattr__(self, name, row)
+        if (self.threshold <= self.nominal.reset).any():
+            raise _refuse("threshold", self.threshold.min(), f"above the reset {self.nominal.reset} nm", "MTJ().draw(...)")
 
     def __len__(self) -> int:
         return len(self.k1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from eventsim.errors import ConfigError
 from eventsim.recording import Recording
 
 
@@ -52,8 +53,20 @@ def energy(recording: Recording, costs: dict[str, Cost] | None = None) -> list[E
     list of EnergyLine
         Neuron drive counts the sum of I**2 over driven ticks of MTJ neurons; every spike of an MTJ neuron is read out
         and reset once; periphery counts one read of a column and tick in which a spike arrived.
+
+    Raises
+    ------
+    ConfigError
+        An event has no cost.
     """
     costs = COSTS if costs is None else costs
+    if missing := COSTS.keys() - costs.keys():
+        raise ConfigError(
+            "The table of costs is incomplete.",
+            given=f"no {', '.join(sorted(missing))}",
+            expected=f"a Cost for each of {', '.join(COSTS)}",
+            repair="{**COSTS, name: Cost(low, default, high)}",
+        )
     neurons = [float(recording.spikes[name].mean()) for name in recording.drive_squared]
     counts = {
         "neuron drive": sum(float(squares.mean()) for squares in recording.drive_squared.values()),

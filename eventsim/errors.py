@@ -6,6 +6,8 @@ file is touched.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class InputError(ValueError):
     """Input that was refused.
@@ -22,6 +24,14 @@ class InputError(ValueError):
         super().__init__(f"{what}\n  given:    {given}\n  expected: {expected}\n  repair:   {repair}")
         self.what, self.given, self.expected, self.repair = what, given, expected, repair
 
+    def __reduce__(self) -> tuple[Callable[..., InputError], tuple[object, ...]]:
+        return _rebuilt, (type(self), self.what, self.given, self.expected, self.repair)
+
+
+def _rebuilt(kind: type[InputError], what: str, given: object, expected: object, repair: str) -> InputError:
+    """Errors cross the border between processes whole."""
+    return kind(what, given=given, expected=expected, repair=repair)
+
 
 class DeviceError(InputError):
     """Impossible device parameters or spreads."""
@@ -37,6 +47,10 @@ class EventsError(InputError):
 
 class ConfigError(InputError):
     """An option or configuration value outside its range."""
+
+
+class TrainingError(InputError):
+    """A training that diverged."""
 
 
 class DataError(InputError):

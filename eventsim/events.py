@@ -24,9 +24,11 @@ def _whole(name: str, values: ArrayLike, limit: int) -> NDArray[np.int64]:
             f"Event column {name!r} is out of range.",
             given=f"values from {array.min()} to {array.max()}",
             expected=f"0 to {limit - 1}",
-            repair=f"drop those events, or raise the number of {name}s",
+            repair="drop those events, or pass a larger shape",
         )
-    return array.astype(np.int64)
+    column = array.astype(np.int64)
+    column.setflags(write=False)
+    return column
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,13 +53,15 @@ class Events:
     shape: tuple[int, int, int]
 
     def __post_init__(self) -> None:
-        if len(self.shape) != 3 or min(self.shape) < 1:
+        shape = tuple(self.shape)
+        if len(shape) != 3 or not all(isinstance(n, int | np.integer) and n >= 1 for n in shape):
             raise EventsError(
                 "The shape of the events is not usable.",
                 given=self.shape,
                 expected="(samples, ticks, addresses), each at least 1",
                 repair="shape=(1, ticks, addresses) for a single recording",
             )
+        object.__setattr__(self, "shape", tuple(int(n) for n in shape))
         for name, limit in zip(("sample", "tick", "address"), self.shape, strict=True):
             object.__setattr__(self, name, _whole(name, getattr(self, name), limit))
         if not len(self.sample) == len(self.tick) == len(self.address):

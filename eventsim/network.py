@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,22 +11,24 @@ from graphlib import CycleError, TopologicalSorter
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eventsim.device import MTJ, Devices, Variation
+from eventsim.device import LIMIT, MTJ, Devices, Variation
 from eventsim.errors import NetworkError
 from eventsim.kernels import engine
+from eventsim.kernels.neuron import DeviceArrays
 from eventsim.synapse import EXACT_LIMIT
 
 
-def _finite_row(what: str, values: ArrayLike, size: int) -> NDArray[np.float32]:
-    row = np.asarray(values, np.float32)
-    if row.shape != (size,) or not np.isfinite(row).all():
+def _row(what: str, values: ArrayLike, size: int, limit: ArrayLike = LIMIT) -> NDArray[np.float32]:
+    """One number per neuron, no larger than keeps the drive below :data:`eventsim.device.LIMIT`."""
+    row = np.asarray(values, np.float64)
+    if row.shape != (size,) or not (np.abs(row) <= limit).all():
         raise NetworkError(
             f"The {what} is not usable.",
-            given=f"shape {row.shape}, {np.count_nonzero(~np.isfinite(row))} entries not finite",
-            expected=f"{size} finite numbers, one per neuron",
+            given=f"shape {row.shape}, values from {row.min(initial=0)} to {row.max(initial=0)}",
+            expected=f"{size} finite numbers, one per neuron, that keep every drive below {LIMIT:g}",
             repair=f"np.zeros({size}) for none",
         )
-    return row
+    return row.astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +120,13 @@ class Projection:
     def checked(self, sources: int, targets: int) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
         """Levels and scale as the engine takes them; raises :class:`NetworkError` where they do not fit."""
         levels = np.asarray(self.levels)
+        if levels.dtype.kind not in "iufb":
+            raise NetworkError(
+                f"The levels of projection {self.name} are not numbers.",
+                given=f"an array of {levels.dtype}",
+                expected="whole numbers",
+                repair="np.asarray(levels, dtype=np.int16)",
+            )
         if levels.shape != (sources, targets):
             raise NetworkError(
                 f"The levels of projection {self.name} have the wrong shape.",
@@ -124,28 +134,31 @@ class Projection:
                 expected=f"({sources}, {targets}), sources by targets",
                 repair="levels.T" if levels.shape == (targets, sources) else "levels of that shape",
             )
-        if not (np.isfinite(levels) & (levels == np.rint(levels)) & (np.abs(levels) < 2**15)).all():
+        whole = np.where(np.isfinite(levels), levels, 0.5).astype(np.float64)
+        if not ((whole == np.rint(whole)) & (np.abs(whole) < 2**15)).all():
             raise NetworkError(
                 f"The levels of projection {self.name} are not levels.",
                 given=f"values from {np.min(levels)} to {np.max(levels)}",
                 expected="whole numbers below 2**15",
                 repair="levels, scale = to_levels(weight, largest_level(sources, None))",
             )
-        if np.abs(levels).astype(np.int64).sum(axis=0).max(initial=0) >= EXACT_LIMIT:
+        sums = np.abs(whole).sum(axis=0)
+        if sums.max() >= EXACT_LIMIT:
             raise NetworkError(
                 f"The sums of projection {self.name} are not exact.",
-                given=f"levels that add up to {np.abs(levels).astype(np.int64).sum(axis=0).max()}",
+                given=f"levels that add up to {sums.max():.0f}",
                 expected=f"below {EXACT_LIMIT} for each target",
                 repair="to_levels(weight, largest_level(sources, None)) keeps below it",
             )
-        if isinstance(self.delay, bool) or int(self.delay) != self.delay or not 0 <= self.delay < 2**16:
+        if not isinstance(self.delay, int | np.integer) or not 0 <= self.delay < 2**16:
             raise NetworkError(
                 f"The delay of projection {self.name} is not usable.",
                 given=self.delay,
                 expected="a whole number of ticks from 0 to 65535",
                 repair="delay=1",
             )
-        return levels.astype(np.int16), _finite_row(f"scale of projection {self.name}", self.scale, targets)
+        scale = _row(f"scale of projection {self.name}", self.scale, targets, LIMIT / np.maximum(sums, 1))
+        return levels.astype(np.int16), scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,12 +181,14 @@ class Network:
     projections: Sequence[Projection]
 
     def __post_init__(self) -> None:
+        if not self.populations:
+            raise NetworkError("The network is empty.", given="no population", expected="at least one", repair="add one")
         for population in self.populations:
-            if population.size < 1:
+            if not isinstance(population.size, int | np.integer) or population.size < 1:
                 raise NetworkError(
                     f"Population {population.name!r} is empty.",
                     given=f"{population.size} neurons",
-                    expected="at least one",
+                    expected="a whole number from 1",
                     repair="drop it, or give it a size",
                 )
         names = [population.name for population in self.populations]
@@ -209,7 +224,12 @@ class Network:
 
     def index(self, name: str) -> int:
         """Position of the population of that name."""
-        return [population.name for population in self.populations].index(name)
+        names = [population.name for population in self.populations]
+        if name not in names:
+            raise NetworkError(
+                "There is no such population.", given=name, expected=f"one of {', '.join(names)}", repair="correct it"
+            )
+        return names.index(name)
 
     def of_kind(self, kind: type) -> list[AnyPopulation]:
         """Populations that are a Source, Population or Readout."""
@@ -228,7 +248,10 @@ class Network:
             else p
             for p in self.populations
         ]
-        return Network(drawn, self.projections)
+        chip = copy.copy(self)  # its connections are checked and frozen already
+        object.__setattr__(chip, "populations", drawn)
+        chip.__dict__["frozen"] = self.frozen._replace(devices=_device_arrays(drawn))
+        return chip
 
     def _order(self) -> list[int]:
         """Order of a tick: every projection without delay runs forward."""
@@ -255,13 +278,10 @@ class Network:
         kinds = {Source: engine.SOURCE, Population: engine.MTJ, Readout: engine.READOUT}
         idle = MTJ()
         rows = [(p.devices if isinstance(p, Population) else idle.identical(p.size)).arrays() for p in self.populations]
-        bias = [
-            _finite_row(f"bias of {p.name}", np.zeros(p.size) if getattr(p, "bias", None) is None else p.bias, p.size)  # type: ignore[union-attr,arg-type]
-            for p in self.populations
-        ]
+        bias = [_row(f"bias of {p.name}", _bias(p), p.size) for p in self.populations]
         targets = [self.index(p.target) for p in self.incoming]
         readouts = np.where([isinstance(p, Readout) for p in self.populations], sizes, 0)
-        return engine.Frozen(
+        frozen = engine.Frozen(
             kind=np.array([kinds[type(p)] for p in self.populations], np.int64),
             start=_starts(sizes),
             order=np.array(self._order(), np.int64),
@@ -274,8 +294,23 @@ class Network:
             scale=np.concatenate([scale for _, scale in parts] or [np.empty(0, np.float32)]),
             bias=np.concatenate(bias),
             readout=_starts(readouts)[:-1],
-            devices=type(rows[0])(*(np.concatenate(columns) for columns in zip(*rows, strict=True))),
+            devices=_device_arrays(self.populations),
         )
+        for array in (*frozen[:-1], *frozen.devices):
+            array.setflags(write=False)
+        return frozen
+
+
+def _bias(population: AnyPopulation) -> ArrayLike:
+    bias = None if isinstance(population, Source) else population.bias
+    return np.zeros(population.size) if bias is None else bias
+
+
+def _device_arrays(populations: Sequence[AnyPopulation]) -> DeviceArrays:
+    """Devices of all neurons in a row; those of sources and readouts are never read."""
+    idle = MTJ()
+    rows = [(p.devices if isinstance(p, Population) else idle.identical(p.size)).arrays() for p in populations]
+    return DeviceArrays(*(np.concatenate(columns) for columns in zip(*rows, strict=True)))
 
 
 def _starts(sizes: ArrayLike) -> NDArray[np.int64]:

@@ -17,7 +17,7 @@ def cores() -> int:
 
 def check_threads(threads: int) -> int:
     """Return ``threads`` if it is between 1 and the number of cores; raise :class:`ConfigError` otherwise."""
-    if isinstance(threads, bool) or int(threads) != threads or not 1 <= threads <= cores():
+    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= cores():
         raise ConfigError(
             "The number of threads is not usable.",
             given=threads,

@@ -19,16 +19,16 @@ def _inputs(network: Network, events: Events | Mapping[str, Events]) -> dict[str
     sources = [source.name for source in network.of_kind(Source)]
     if isinstance(events, Events) and len(sources) == 1:
         events = {sources[0]: events}
-    if isinstance(events, Events) or set(events) != set(sources) or not events:
-        given = "one set of events" if isinstance(events, Events) else f"events for {', '.join(events) or 'none'}"
+    parts = events if isinstance(events, Mapping) else {}
+    if not parts or set(parts) != set(sources) or not all(isinstance(part, Events) for part in parts.values()):
         raise EventsError(
             "The events do not fit the sources of the network.",
-            given=given,
-            expected=f"events for each of {', '.join(sources) or 'no source: add a Source to the network'}",
-            repair="simulate(network, {name: events, ...})",
+            given=f"{type(events).__name__} with the names {', '.join(map(str, parts)) or '(none)'}",
+            expected=f"Events for each of {', '.join(sources) or 'no source: add a Source to the network'}",
+            repair="simulate(network, {name: Events(...), ...})",
         )
-    for name, part in events.items():
-        wanted = (*next(iter(events.values())).shape[:2], network[name].size)
+    for name, part in parts.items():
+        wanted = (*next(iter(parts.values())).shape[:2], network[name].size)
         if part.shape != wanted:
             raise EventsError(
                 f"The events for source {name!r} have the wrong shape.",
@@ -36,7 +36,7 @@ def _inputs(network: Network, events: Events | Mapping[str, Events]) -> dict[str
                 expected=wanted,
                 repair=f"Events(..., shape={wanted})",
             )
-    return dict(events)
+    return dict(parts)
 
 
 def _merge(network: Network, inputs: dict[str, Events]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -90,13 +90,13 @@ def simulate(
     check_threads(threads)
     inputs = _inputs(network, events)
     populations = {population.name: population for population in network.of_kind(Population)}
-    unknown = [name for name in record if name not in populations]
+    unknown = [record] if isinstance(record, str) else [name for name in record if name not in populations]
     if unknown:
         raise NetworkError(
             "There is nothing to record there.",
-            given=", ".join(unknown),
+            given=f"the text {record!r}" if isinstance(record, str) else ", ".join(map(str, unknown)),
             expected=f"MTJ populations: {', '.join(populations)}",
-            repair="record=(...) with those names",
+            repair="record=[...] with some of those names",
         )
     samples, ticks, _ = next(iter(inputs.values())).shape
     columns, width = np.full(len(network.populations), -1, np.int64), 0

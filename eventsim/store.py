@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +37,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file in one piece."""
-    write_text(path, json.dumps(value, indent=2) + "\n")
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def fingerprint(**parts: NDArray[Any]) -> str:
@@ -49,17 +50,21 @@ def fingerprint(**parts: NDArray[Any]) -> str:
     return digest.hexdigest()
 
 
-def write_h5(path: Path, arrays: dict[str, NDArray[Any]], attributes: dict[str, Any]) -> None:
-    """Write arrays and attributes as one HDF5 file; tables are chunked by 256 rows and not compressed."""
+def write_h5(path: Path, arrays: dict[str, NDArray[Any]], attributes: dict[str, str]) -> None:
+    """Write arrays and texts as one HDF5 file that knows the SHA-256 of its content.
+
+    Tables are chunked by 256 rows and not compressed.
+    """
     with replacing(path) as part, h5py.File(part, "w") as file:
         for name, array in arrays.items():
             chunks = (min(256, len(array)), *array.shape[1:]) if array.ndim > 1 and array.size else None
             file.create_dataset(name, data=array, chunks=chunks)
         file.attrs.update(attributes)
+        file.attrs["content_sha256"] = _content(arrays, attributes)
 
 
-def read_h5(path: Path, what: str, error: type[InputError]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Read an HDF5 file of :func:`write_h5` whole.
+def read_h5(path: Path, what: str, error: type[InputError]) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Read a file of :func:`write_h5` whole.
 
     Raises
     ------
@@ -68,15 +73,61 @@ def read_h5(path: Path, what: str, error: type[InputError]) -> tuple[dict[str, N
     """
     if not path.is_file():
         raise error(f"There is no {what}.", given=path, expected="an HDF5 file", repair="correct the path")
+    arrays: dict[str, NDArray[Any]] = {}
     try:
         with h5py.File(path, "r") as file:
-            arrays: dict[str, NDArray[Any]] = {}
             file.visititems(lambda name, item: arrays.update({name: item[()]}) if hasattr(item, "shape") else None)
-            return arrays, dict(file.attrs)
-    except (OSError, RuntimeError, KeyError) as cause:
+            attributes = {str(name): str(value) for name, value in file.attrs.items()}
+        claimed = attributes.pop("content_sha256", "no content_sha256")
+        found = _content(arrays, attributes)
+    except Exception as cause:  # a damaged file makes h5py raise nearly anything
+        found, claimed, attributes = f"{type(cause).__name__}: {cause}", "a readable HDF5 file", {}
+    if found != claimed:
         raise error(
-            f"The {what} is damaged or no HDF5 file.",
-            given=f"{path} ({path.stat().st_size} bytes): {cause}",
-            expected="an HDF5 file written by this program",
-            repair="delete it and have it written again",
-        ) from None
+            f"The {what} is damaged, or this program did not write it.",
+            given=f"{path} ({path.stat().st_size} bytes), content {found}",
+            expected=claimed,
+            repair="name a whole file, or have it written again",
+        )
+    return arrays, attributes
+
+
+def _content(arrays: dict[str, NDArray[Any]], attributes: dict[str, str]) -> str:
+    texts = json.dumps(attributes, sort_keys=True)
+    return hashlib.sha256((fingerprint(**arrays) + texts).encode()).hexdigest()
+
+
+@contextmanager
+def new_folder(path: Path, error: type[InputError]) -> Iterator[Path]:
+    """Give a folder beside ``path`` to fill; it becomes ``path`` if all went well and vanishes otherwise.
+
+    Raises
+    ------
+    InputError
+        Of the type ``error``: ``path`` exists, or cannot be made.
+    """
+    check_new(path, error)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.mkdir(parents=True)
+    except OSError as cause:
+        raise error("The folder cannot be made.", given=cause, expected="a new folder", repair="name another") from None
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def check_new(path: Path, error: type[InputError]) -> None:
+    """Refuse a path that exists, or below which nothing can be made."""
+    if os.path.lexists(path):
+        raise error(
+            "The folder exists already.",
+            given=path,
+            expected="a folder that is not there yet",
+            repair="name another, or delete that one",
+        )
+    parent = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
+    if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
+        raise error("The folder cannot be made.", given=f"{parent}, no folder to write to", expected="one", repair="name another")

@@ -18,14 +18,24 @@ _FINE_GRID = 2**13 - 1
 
 
 def largest_level(sources: int, levels: int | None) -> int:
-    """Largest n of a grid: ``levels - 1``, or the fine grid; less where sums over ``sources`` would not be exact.
+    """Largest n of a grid of weights, such that sums over ``sources`` are exact.
+
+    Parameters
+    ----------
+    sources : int
+    levels : int or None
+        Levels per device of a pair, for ``levels - 1``; None for the fine grid, coarser where sources are many.
 
     Raises
     ------
     NetworkError
         ``levels`` is not between 2 and 8192, or there are too many sources for exact sums.
     """
-    if levels is not None and not 2 <= levels <= _FINE_GRID + 1:
+    if not isinstance(sources, int | np.integer) or sources < 1:
+        raise NetworkError(
+            "The number of sources is not usable.", given=sources, expected="at least 1", repair="len(weight)"
+        )
+    if levels is not None and not (isinstance(levels, int | np.integer) and 2 <= levels <= _FINE_GRID + 1):
         raise NetworkError(
             "The number of conductance levels is not usable.",
             given=levels,
@@ -33,7 +43,7 @@ def largest_level(sources: int, levels: int | None) -> int:
             repair="levels=16",
         )
     wanted = _FINE_GRID if levels is None else levels - 1
-    exact = (EXACT_LIMIT - 1) // max(sources, 1)
+    exact = (EXACT_LIMIT - 1) // sources
     if exact < (1 if levels is None else wanted):
         raise NetworkError(
             "Sums over this many sources are not exact.",
@@ -59,9 +69,21 @@ def to_levels(weight: NDArray[np.floating], largest: int) -> tuple[NDArray[np.fl
         Whole numbers from -largest to largest; no weight moves by more than half a level.
     scale : array of float32, shape (targets,)
         Weight per level.
+
+    Raises
+    ------
+    NetworkError
+        Weights of another shape, or not finite; a largest level below 1.
     """
     weight = np.asarray(weight, np.float32)
-    span = np.abs(weight).max(axis=0)
+    span = np.abs(weight).max(axis=0, initial=0)
+    if weight.ndim != 2 or not np.isfinite(span).all() or largest < 1:
+        raise NetworkError(
+            "The weights cannot be rounded to levels.",
+            given=f"shape {weight.shape}, largest magnitude {span.max(initial=0)}, largest level {largest}",
+            expected="finite weights of shape (sources, targets), a largest level of at least 1",
+            repair="to_levels(weight, largest_level(len(weight), levels=16))",
+        )
     visible = span / np.float32(largest) >= np.finfo(np.float32).tiny
     scale = (np.where(visible, span, 1) / np.float32(largest)).astype(np.float32)
     return np.rint(weight / scale), scale

@@ -42,15 +42,15 @@ def _source_hash() -> str:
 
 def _open_cache() -> str:
     """Name this version's cache folder, mark it as used, and drop all but the newest versions."""
-    folder = _user_cache() / "eventsim" / f"kernels-{_source_hash()}"
     try:
+        folder = _user_cache() / "eventsim" / f"kernels-{_source_hash()}"
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
         versions = sorted(folder.parent.glob("kernels-*"), key=lambda path: path.stat().st_mtime)
         for old in versions[:-_KEPT_VERSIONS]:
             shutil.rmtree(old, ignore_errors=True)
-    except OSError:
-        return ""  # no writable home: Numba then looks for a place of its own
+    except (OSError, RuntimeError):
+        return ""  # no home, or none to write to: Numba is left to its own default
     return str(folder)
 
 

@@ -1,4 +1,7 @@
-"""Spiking layer for one-step rate backpropagation (RateBP, Yu et al., "Advancing training of spiking networks").
+"""Spiking layer for one-step rate backpropagation.
+
+RateBP: Yu et al. 2024, "Advancing Training Efficiency of Deep Spiking Neural Networks through Rate-based
+Backpropagation".
 
 The forward pass emits the spikes that the engine emits, and keeps one number per neuron for the backward pass:
 ``kappa``, the derivative of the firing rate by a shift of the drive that is common to all ticks. With ``u`` the

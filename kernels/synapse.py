@@ -6,8 +6,6 @@ same number; the scale of a column is applied once, here.
 
 from __future__ import annotations
 
-import numpy as np
-
 from eventsim.kernels._jit import inline, jit
 
 
@@ -31,11 +29,11 @@ def drive_from_sums(levels, scale, bias, drive):
     Parameters
     ----------
     levels : float array, shape (batch, targets)
-        Sums of spikes times levels; integers below 2**24, as a matrix product in float32 forms them.
+        Sums of inputs times levels, as a matrix product forms them: for spikes, whole numbers below 2**24.
     scale, bias : float array, shape (targets,)
     drive : float array, shape (batch, targets)
         Written.
     """
     for b in range(levels.shape[0]):
         for j in range(levels.shape[1]):
-            drive[b, j] = add_drive(bias[j], scale[j], np.int64(levels[b, j]))
+            drive[b, j] = add_drive(bias[j], scale[j], levels[b, j])

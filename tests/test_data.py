@@ -22,7 +22,7 @@ def test_digits_are_the_digits():
     assert (digits.x.min(), digits.x.max()) == (0, 1)
     everything = np.concatenate([digits.train, digits.validation, digits.test])
     assert sorted(everything) == list(range(1797))
-    assert [len(part) for part in (digits.train, digits.validation, digits.test)] == [1077, 360, 360]
+    assert [len(part) for part in (digits.train, digits.validation, digits.test)] == [897, 300, 600]
     assert digits.fingerprint == load("digits").fingerprint
 
 

@@ -152,7 +152,7 @@ def test_several_sources_are_merged():
     y = Events([0, 0, 1], [0, 1, 1], [2, 0, 1], (2, 2, 3))
     recording = simulate(network, {"y": y, "x": x})
     assert (recording.readout["out"] * 2).tolist() == [[2 + 16 + 4], [1 + 8]]
-    with pytest.raises(EventsError, match="one set of events"):
+    with pytest.raises(EventsError, match="Events with the names \\(none\\)"):
         simulate(network, x)
     with pytest.raises(EventsError, match=r"source 'y' .*wrong shape"):
         simulate(network, {"x": x, "y": Events([], [], [], (1, 2, 3))})

@@ -16,7 +16,7 @@ from eventsim.training import (
     predict,
     relu_mlp,
 )
-from eventsim.training.model import fingerprint
+from eventsim.store import fingerprint
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_a_student_learns(digits):
 
 def test_the_seed_decides_everything(digits):
     model, encoder = mtj_mlp((64, 16, 10)), GaussianThreshold(2, seed=0)
-    one, same, other = (fingerprint(train(digits, model, encoder, epochs=2, seed=s).params) for s in (0, 0, 1))
+    one, same, other = (fingerprint(**train(digits, model, encoder, epochs=2, seed=s).params) for s in (0, 0, 1))
     assert one == same != other
 
 
@@ -65,9 +65,9 @@ def test_the_best_epoch_is_the_one_that_validates_best(digits):
 def test_start_is_not_changed(digits):
     model = relu_mlp((64, 8, 10))
     params = model.initial(0)
-    before = fingerprint(params)
+    before = fingerprint(**params)
     fit(model, params, digits, Direct(), Objective(), FitConfig(1))
-    assert fingerprint(params) == before
+    assert fingerprint(**params) == before
 
 
 def test_prediction_does_not_depend_on_the_batch(digits):

@@ -47,6 +47,25 @@ class Dataset:
     test: NDArray[np.int64]
     image: tuple[int, int]
 
+    def __post_init__(self) -> None:
+        n = len(self.labels)
+        everything = np.concatenate([self.train, self.validation, self.test])
+        fits = self.x.ndim == 2 and len(self.x) == n and self.x.shape[1] == math.prod(self.image)
+        if not fits or not np.isfinite(self.x).all() or self.labels.min() < 0:
+            raise DataError(
+                f"The samples of {self.name} are not usable.",
+                given=f"values of shape {self.x.shape}, {n} labels from {self.labels.min()}",
+                expected="finite values of shape (samples, height * width), a label from 0 for each",
+                repair="drop or replace those samples",
+            )
+        if len(np.unique(everything)) != len(everything) or everything.min() < 0 or everything.max() >= n:
+            raise DataError(
+                f"The split of {self.name} is not usable.",
+                given=f"{len(everything)} entries from {everything.min()} to {everything.max()}",
+                expected=f"distinct samples from 0 to {n - 1} in train, validation and test",
+                repair="keep train, validation and test apart",
+            )
+
     @property
     def classes(self) -> int:
         """Number of classes."""
@@ -69,7 +88,7 @@ def _digits(folder: Path | None) -> Dataset:
         )
     pixels, labels = load_digits(return_X_y=True)
     order = keys.permutation(SPLIT_SEED, "split/digits", len(labels))
-    train, validation, test = np.split(order, [1077, 1437])
+    train, validation, test = np.split(order, [897, 1197])
     return Dataset(
         "digits", (pixels / 16).astype(np.float32), labels.astype(np.int64), train, validation, test, image=(8, 8)
     )

@@ -74,11 +74,12 @@ class GaussianThreshold:
 
     def __post_init__(self) -> None:
         keys.check_seed(self.seed)
-        if not 1 <= self.ticks <= 2**16 or not self.std > 0:
+        usable = isinstance(self.ticks, int) and 1 <= self.ticks <= 2**16
+        if not usable or not abs(self.mean) <= 1e6 or not 1e-6 <= self.std <= 1e6:
             raise ConfigError(
                 "The encoder is not usable.",
-                given=f"{self.ticks} ticks, standard deviation {self.std}",
-                expected="1 to 65536 ticks and a positive standard deviation",
+                given=f"{self.ticks} ticks, mean {self.mean}, standard deviation {self.std}",
+                expected="1 to 65536 ticks, a finite mean and a positive standard deviation",
                 repair="GaussianThreshold(ticks=4, seed=0, std=0.25)",
             )
 

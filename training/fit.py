@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from eventsim import keys
-from eventsim.errors import ConfigError
+from eventsim.errors import CacheError, ConfigError, TrainingError
 from eventsim.training.data import Dataset
 from eventsim.training.encode import EVALUATION, Encoder
 from eventsim.training.gradient import gradient
@@ -40,7 +40,7 @@ class FitConfig:
     Raises
     ------
     ConfigError
-        A number that is not positive.
+        A number outside its range.
     """
 
     epochs: int
@@ -51,11 +51,12 @@ class FitConfig:
 
     def __post_init__(self) -> None:
         keys.check_seed(self.seed)
-        if self.epochs < 1 or self.batch < 1 or not self.rate > 0 or not self.decay >= 0:
+        whole = isinstance(self.epochs, int) and isinstance(self.batch, int)
+        if not (whole and 1 <= self.epochs < 2**16 and self.batch >= 1 and 0 < self.rate <= 1 and 0 <= self.decay <= 1):
             raise ConfigError(
                 "The training is not usable.",
                 given=f"{self.epochs} epochs, batch {self.batch}, rate {self.rate}, decay {self.decay}",
-                expected="positive numbers, a decay of at least 0",
+                expected="1 to 65535 epochs, batches of at least 1, a rate up to 1, a decay from 0 to 1",
                 repair="FitConfig(epochs=10)",
             )
 
@@ -126,7 +127,21 @@ def fit(
     Returns
     -------
     Fitted
+
+    Raises
+    ------
+    CacheError
+        The teacher's logits do not fit the data set.
+    TrainingError
+        The objective is no longer finite.
     """
+    if teacher is not None and (len(teacher) != len(dataset.labels) or not np.isfinite(teacher).all()):
+        raise CacheError(
+            "The logits of the teacher are not usable.",
+            given=f"shape {teacher.shape}, {np.count_nonzero(~np.isfinite(teacher))} not finite",
+            expected=f"finite logits for each of the {len(dataset.labels)} samples",
+            repair="teacher=TeacherCache.read(...).logits",
+        )
     adam = Adam(decay=config.decay)
     state = adam.start(params)
     prepared = encoder.prepare(dataset.x)
@@ -142,6 +157,13 @@ def fit(
                 signal = encoder(prepared[ids], ids, epoch)
                 rows = None if teacher is None else teacher[ids]
                 step = gradient(model, params, signal, labels, objective, rows)
+                if not np.isfinite(step.value):
+                    raise TrainingError(
+                        f"The training diverged in step {state.steps + 1}, epoch {epoch}.",
+                        given=f"objective {step.value} at rate {config.rate}",
+                        expected="a finite objective",
+                        repair=f"a lower rate, e.g. {config.rate / 10:g}",
+                    )
                 rate = config.rate * cosine(state.steps / (steps * config.epochs))
                 params, state = adam.step(params, step.params, state, rate)
                 loss += step.value * len(ids)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from eventsim import keys
 from eventsim.device import Devices
+from eventsim.errors import NetworkError
 from eventsim.kernels.ratebp import mtj_forward
 from eventsim.kernels.synapse import drive_from_sums
 from eventsim.synapse import largest_level, to_levels
@@ -83,6 +84,9 @@ class Crossbar(_Affine):
 
     levels: int | None = None
 
+    def __post_init__(self) -> None:
+        largest_level(self.sources, self.levels)
+
     def deployed(self, params: Params) -> tuple[Array, Array]:
         """Levels and scale of the weights as the devices hold them."""
         return to_levels(params["weight"], largest_level(self.sources, self.levels))
@@ -138,6 +142,15 @@ class Spiking(_Parameterless):
     devices: Devices
     sharpness: float = 4.0
     detach_reset: bool = True
+
+    def __post_init__(self) -> None:
+        if not 1e-3 <= self.sharpness <= 1e3:
+            raise NetworkError(
+                "The sharpness of the surrogate is not usable.",
+                given=self.sharpness,
+                expected="0.001 to 1000",
+                repair="sharpness=4.0",
+            )
 
     def forward(self, params: Params, x: Array) -> tuple[Array, Array]:
         spikes = np.empty_like(x)

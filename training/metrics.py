@@ -16,4 +16,4 @@ class MetricsFile:
     def write(self, **values: Any) -> None:
         """Append one line."""
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(values) + "\n")
+            file.write(json.dumps(values, allow_nan=False) + "\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -36,9 +35,9 @@ class Model:
 
     layers: Sequence[Layer]
 
-    def initial(self, seed: int) -> Params:
-        """Parameters at the start of training."""
-        return _joined([layer.initial(seed, f"initial/{i}") for i, layer in enumerate(self.layers)])
+    def initial(self, seed: int, name: str = "model") -> Params:
+        """Parameters at the start of training; models of other names start from other numbers."""
+        return _joined([layer.initial(seed, f"initial/{name}/{i}") for i, layer in enumerate(self.layers)])
 
     def split(self, params: Params) -> list[Params]:
         """Parameters of each layer."""
@@ -82,15 +81,6 @@ def _joined(parts: list[Params]) -> Params:
     return {f"{i}/{name}": value for i, part in enumerate(parts) for name, value in part.items()}
 
 
-def fingerprint(params: Params) -> str:
-    """SHA-256 of parameters, names and shapes included."""
-    digest = hashlib.sha256()
-    for name in sorted(params):
-        digest.update(f"{name} {params[name].dtype} {params[name].shape}\n".encode())
-        digest.update(np.ascontiguousarray(params[name]).tobytes())
-    return digest.hexdigest()
-
-
 def relu_mlp(sizes: Sequence[int]) -> Model:
     """Fully connected network of ReLU units, ``sizes`` from inputs to classes."""
     layers: list[Layer] = []
@@ -114,14 +104,26 @@ def mtj_mlp(
     sizes : sequence of int
         From inputs to classes.
     neuron : MTJ, optional
-        The nominal device.
+        The device, where ``devices`` are left out.
     devices : sequence of Devices, optional
-        Devices of each hidden layer; all nominal if left out.
+        Devices of each hidden layer; all like ``neuron`` if left out.
     levels : int, optional
         Conductance levels per device; the fine grid if left out.
     sharpness : float
         Of the surrogate, in units of 1/threshold.
+
+    Raises
+    ------
+    NetworkError
+        Sizes, levels or sharpness that are not usable.
     """
+    if len(sizes) < 2 or min(sizes) < 1 or (devices is not None and [len(row) for row in devices] != [*sizes[1:-1]]):
+        raise NetworkError(
+            "The sizes do not make a network.",
+            given=f"sizes {tuple(sizes)}" + ("" if devices is None else f", rows of {[len(row) for row in devices]}"),
+            expected="inputs, hidden sizes and classes, each at least 1, and devices for each hidden neuron",
+            repair="mtj_mlp((784, 100, 10))",
+        )
     if devices is None:
         devices = [(neuron or MTJ()).identical(size) for size in sizes[1:-1]]
     layers: list[Layer] = []

@@ -32,14 +32,29 @@ class TeacherCache:
         How the teacher came to be: everything that decides its parameters, as JSON values.
     parameters : str
         SHA-256 of its parameters.
+    best_epoch : int
+        Epoch whose parameters these are, chosen by validation.
     """
 
     logits: Array
     recipe: Mapping[str, Any]
     parameters: str
+    best_epoch: int
+
+    def check(self, dataset: Dataset) -> None:
+        """Refuse logits that do not fit the samples and classes of ``dataset``, with :class:`CacheError`."""
+        wanted = (len(dataset.labels), dataset.classes)
+        if self.logits.shape != wanted or not np.isfinite(self.logits).all():
+            raise CacheError(
+                "The logits of the teacher are not usable.",
+                given=f"shape {self.logits.shape}, {np.count_nonzero(~np.isfinite(self.logits))} not finite",
+                expected=f"shape {wanted}, all finite",
+                repair="predict(model, params, dataset, np.arange(len(dataset.labels)), Direct())",
+            )
 
     def write(self, path: Path, dataset: Dataset) -> None:
         """Write the cache of ``dataset``; the file appears when it is whole."""
+        self.check(dataset)
         logits = np.asarray(self.logits, np.float32)
         arrays: dict[str, NDArray[Any]] = {"logits": logits, "ids": np.arange(len(logits)), "labels": dataset.labels}
         attributes = {
@@ -49,7 +64,7 @@ class TeacherCache:
             "dataset_sha256": dataset.fingerprint,
             "teacher": json.dumps(self.recipe, sort_keys=True),
             "teacher_sha256": self.parameters,
-            "content_sha256": store.fingerprint(**arrays),
+            "best_epoch": str(self.best_epoch),
         }
         store.write_h5(path, arrays, attributes)
 
@@ -64,34 +79,22 @@ class TeacherCache:
         """
         arrays, attributes = store.read_h5(path, "teacher cache", CacheError)
         expected = {
-            "format": FORMAT,
-            "dataset": dataset.name,
-            "dataset_sha256": dataset.fingerprint,
-            "teacher": json.dumps(recipe, sort_keys=True),
+            "format": (FORMAT, "name a cache that this version wrote"),
+            "dataset": (dataset.name, "name the cache of this data set, or leave it out to have it made"),
+            "dataset_sha256": (dataset.fingerprint, "values, labels or split differ: have the cache made again"),
+            "teacher": (
+                json.dumps(recipe, sort_keys=True),
+                "use the settings of that teacher, or leave the cache out to have it made",
+            ),
         }
-        repairs = {
-            "format": "name a cache that this version wrote",
-            "dataset": "name the cache of this data set, or leave it out to have it made",
-            "dataset_sha256": "values, labels or split differ: have the cache made again",
-            "teacher": "use the settings of that teacher, or leave the cache out to have it made",
-        }
-        for name, value in expected.items():
+        for name, (value, repair) in expected.items():
             if attributes.get(name) != value:
                 raise CacheError(
                     f"The teacher cache {path} is of another {name.removesuffix('_sha256')}.",
                     given=f"{name} = {attributes.get(name, 'not there')}",
                     expected=f"{name} = {value}",
-                    repair=repairs[name],
+                    repair=repair,
                 )
-        if (
-            store.fingerprint(**arrays) != attributes.get("content_sha256")
-            or arrays["logits"].shape != (len(dataset.labels), dataset.classes)
-            or not np.isfinite(arrays["logits"]).all()
-        ):
-            raise CacheError(
-                f"The content of the teacher cache {path} is damaged.",
-                given=f"SHA-256 {store.fingerprint(**arrays)}",
-                expected=attributes.get("content_sha256"),
-                repair="delete it and have it made again",
-            )
-        return cls(arrays["logits"], recipe, str(attributes["teacher_sha256"]))
+        cache = cls(arrays["logits"], recipe, attributes["teacher_sha256"], int(attributes["best_epoch"]))
+        cache.check(dataset)
+        return cache
