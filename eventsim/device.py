@@ -27,6 +27,9 @@ TRUNCATION = 3.0
 """Spreads are cut at this many standard deviations, which shrinks the standard deviation by 1.3 %."""
 
 
+_REPAIR = "MTJ().draw(n, Variation(...), seed=0), or MTJ().identical(n)"
+
+
 def _refuse(name: str, value: object, expected: str, repair: str) -> DeviceError:
     return DeviceError(f"Device parameter {name} is impossible.", given=value, expected=expected, repair=repair)
 
@@ -252,11 +255,11 @@ class Devices:
             if row.shape != (np.size(self.k1),) or not np.isfinite(row).all() or (row * getattr(MTJ, name) <= 0).any():
                 given = f"{name} of shape {row.shape} from {row.min(initial=0)} to {row.max(initial=0)}"
                 expected = "arrays of one length, finite, k2 negative and the others positive"
-                raise DeviceError("The devices are impossible.", given=given, expected=expected, repair="MTJ().draw(...)")
+                raise DeviceError("The devices are impossible.", given=given, expected=expected, repair=_REPAIR)
             row.setflags(write=False)
             object.__setattr__(self, name, row)
         if (self.threshold <= self.nominal.reset).any():
-            raise _refuse("threshold", self.threshold.min(), f"above the reset {self.nominal.reset} nm", "MTJ().draw(...)")
+            raise _refuse("threshold", self.threshold.min(), f"above the reset {self.nominal.reset} nm", _REPAIR)
 
     def __len__(self) -> int:
         return len(self.k1)

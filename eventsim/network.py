@@ -182,7 +182,9 @@ class Network:
 
     def __post_init__(self) -> None:
         if not self.populations:
-            raise NetworkError("The network is empty.", given="no population", expected="at least one", repair="add one")
+            raise NetworkError(
+                "The network is empty.", given="no population", expected="at least one", repair="add one"
+            )
         for population in self.populations:
             if not isinstance(population.size, int | np.integer) or population.size < 1:
                 raise NetworkError(
@@ -248,10 +250,10 @@ class Network:
             else p
             for p in self.populations
         ]
-        chip = copy.copy(self)  # its connections are checked and frozen already
-        object.__setattr__(chip, "populations", drawn)
-        chip.__dict__["frozen"] = self.frozen._replace(devices=_device_arrays(drawn))
-        return chip
+        network = copy.copy(self)  # its connections are checked and frozen already
+        object.__setattr__(network, "populations", drawn)
+        network.__dict__["frozen"] = self.frozen._replace(devices=_device_arrays(drawn))
+        return network
 
     def _order(self) -> list[int]:
         """Order of a tick: every projection without delay runs forward."""
@@ -276,8 +278,6 @@ class Network:
         sizes = [population.size for population in self.populations]
         parts = [p.checked(self[p.source].size, self[p.target].size) for p in self.incoming]
         kinds = {Source: engine.SOURCE, Population: engine.MTJ, Readout: engine.READOUT}
-        idle = MTJ()
-        rows = [(p.devices if isinstance(p, Population) else idle.identical(p.size)).arrays() for p in self.populations]
         bias = [_row(f"bias of {p.name}", _bias(p), p.size) for p in self.populations]
         targets = [self.index(p.target) for p in self.incoming]
         readouts = np.where([isinstance(p, Readout) for p in self.populations], sizes, 0)

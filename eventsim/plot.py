@@ -53,9 +53,12 @@ def image(axes: Axes, pixels: NDArray[np.floating], title: str) -> None:
     axes.set_title(title)
 
 
-def learning_curves(loss: Axes, accuracy: Axes, curves: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+def learning_curves(
+    loss: Axes, accuracy: Axes, curves: Mapping[str, Sequence[tuple[float, float]]], colours: Mapping[str, str]
+) -> None:
     """Training loss and validation accuracy of each model against the epoch."""
-    for (name, curve), colour in zip(curves.items(), (QUIET, WARM, ACCENT), strict=False):
+    for name, curve in curves.items():
+        colour = colours[name]
         epochs = np.arange(1, len(curve) + 1)
         loss.plot(epochs, [point[0] for point in curve], color=colour, label=name)
         accuracy.plot(epochs, [100 * point[1] for point in curve], color=colour, label=name)
@@ -84,13 +87,14 @@ def _path(neuron: MTJ, trace: Trace, index: int, points: int = 24) -> tuple[NDAr
     """Position within every tick, from the closed form; cut where it reaches the threshold."""
     times, positions = [0.0], [0.0]
     start = 0.0
+    fired = set(trace.spikes.tick[trace.spikes.address == index].tolist())
     for tick, drive in enumerate(trace.drive[0, :, index]):
         within = np.linspace(0, neuron.dt, points)[1:]
         x = np.minimum(neuron.step(start, float(drive), within), neuron.threshold)
         times += list(tick * neuron.dt + within)
         positions += list(x)
         start = float(trace.membrane[0, tick, index])
-        if start >= neuron.threshold:
+        if tick in fired:
             start = neuron.reset
             times.append((tick + 1) * neuron.dt)
             positions.append(start)

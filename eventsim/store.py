@@ -130,4 +130,9 @@ def check_new(path: Path, error: type[InputError]) -> None:
         )
     parent = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
     if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
-        raise error("The folder cannot be made.", given=f"{parent}, no folder to write to", expected="one", repair="name another")
+        raise error(
+            "The folder cannot be made.",
+            given=f"{parent}, not a folder to write to",
+            expected="one",
+            repair="name another place",
+        )

@@ -37,7 +37,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     nominal = network(rng)
     events = Events.from_frames(rng.random((20, 100, 50)) < 0.05)  # 20 samples of 100 ticks
-    print("variation  self-firing  spikes/sample  SynOps/sample  energy/sample")
+    print("variation  self-firing  spikes/sample  SynOps/sample  energy/sample (with periphery)")
     for cv in (0.0, 0.05, 0.1, 0.2):
         chip = nominal.on_chip(Variation.all(cv), seed=0, chip=0)
         recording = simulate(chip, events, record=["reservoir"])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from eventsim.errors import ConfigError
+from eventsim.store import fingerprint
 from eventsim.training import (
     Direct,
     FitConfig,
@@ -16,7 +17,6 @@ from eventsim.training import (
     predict,
     relu_mlp,
 )
-from eventsim.store import fingerprint
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eventsim import plot
 from eventsim.config import DemoConfig
@@ -16,7 +15,9 @@ from eventsim.network import Population
 from eventsim.recording import Trace
 from eventsim.report import Table, write_report
 from eventsim.simulate import simulate
-from eventsim.training.demo import PLAIN, Demo
+from eventsim.training.pipeline import DISTILLED, PLAIN, TEACHER, Demo
+
+COLOURS = {TEACHER: plot.QUIET, PLAIN: plot.WARM, DISTILLED: plot.ACCENT}
 
 
 def _percent(share: float) -> str:
@@ -69,14 +70,14 @@ def energy_table(demo: Demo) -> Table:
     return Table(caption, ("event", "count", "low", "default", "high"), rows)
 
 
-def _telling(trace: Trace, number: int = 4) -> NDArray[np.int64]:
-    """Neurons to show: half of them fire in about half of the ticks, half came closest without a spike."""
+def _telling(trace: Trace, number: int = 4) -> list[int]:
+    """Neurons to show: half of them fire in about half of the ticks, the others came closest without a spike."""
     _, ticks, size = trace.spikes.shape
     fired = np.bincount(trace.spikes.address, minlength=size)
-    uneven = np.where(fired == 0, np.inf, np.abs(fired - ticks / 2))
-    distance = np.where(fired > 0, np.inf, -trace.membrane[0].max(axis=0))
-    half = number // 2
-    return np.concatenate([np.argsort(uneven, kind="stable")[:half], np.argsort(distance, kind="stable")[:half]])
+    active, silent = np.flatnonzero(fired > 0), np.flatnonzero(fired == 0)
+    active = active[np.argsort(np.abs(fired[active] - ticks / 2), kind="stable")]
+    silent = silent[np.argsort(-trace.membrane[0].max(axis=0)[silent], kind="stable")]
+    return [*active[: number // 2].tolist(), *silent[: number - number // 2].tolist()]
 
 
 def _sample(events: Events, number: int) -> Events:
@@ -93,32 +94,33 @@ def draw(demo: Demo, folder: Path) -> dict[Path, str]:
     assert isinstance(hidden, Population)
     neuron = hidden.devices.nominal
     pixels = demo.dataset.x[demo.dataset.test[0]].reshape(demo.dataset.image)
+    shown = _telling(trace)
     groups = {"input": first, "hidden1": trace.spikes}
     curves = {name: [(e.loss, e.validation_accuracy) for e in curve] for name, curve in demo.curves.items()}
     accuracies = {d.variation: d.accuracies for d in demo.deployments}
-    lines = {name: demo.scores[name].test_accuracy for name in ("teacher", PLAIN)}
+    lines = {name: demo.scores[name].test_accuracy for name in (TEACHER, PLAIN)}
     with plot.styled():
         figures = {name: plot.new_figure(9, 3.6) for name in ("learning_curves", "spikes", "membranes", "variation")}
         left, right = figures["learning_curves"].subplots(1, 2)
-        plot.learning_curves(left, right, curves)
+        plot.learning_curves(left, right, curves, COLOURS)
         left, right = figures["spikes"].subplots(1, 2, width_ratios=[1, 2.5])
         plot.image(left, pixels, f"Test image, label {demo.dataset.labels[demo.dataset.test[0]]}")
         plot.raster(right, groups, neuron.dt)
-        plot.membrane(figures["membranes"].subplots(), neuron, trace, _telling(trace).tolist())
+        plot.membrane(figures["membranes"].subplots(), neuron, trace, shown)
         plot.accuracy_against_variation(figures["variation"].subplots(), accuracies, lines)
         overview = figures["overview"] = plot.new_figure(12, 3.4)
         a, b, c, d = overview.subplots(1, 4, width_ratios=[1, 1.5, 2, 1.6])
         plot.image(a, pixels, "Test image")
         plot.raster(b, groups, neuron.dt)
-        plot.membrane(c, neuron, trace, _telling(trace).tolist())
+        plot.membrane(c, neuron, trace, shown)
         plot.accuracy_against_variation(d, accuracies, lines)
         for name, figure in figures.items():
             figure.savefig(folder / f"{name}.png")
     return {
         folder / "learning_curves.png": "Learning curves: objective on the training split, accuracy on validation.",
         folder / "spikes.png": "The first test image and the spikes it causes on the nominal chip.",
-        folder / "membranes.png": "Membranes of four hidden neurons for this image: positions within a tick from the "
-        "closed form, a triangle where the neuron fired; drive is constant within a tick, reset at its end.",
+        folder / "membranes.png": f"Membranes of {len(shown)} hidden neurons for this image: positions within a tick "
+        "from the closed form, a triangle where the neuron fired; drive is constant within a tick, reset at its end.",
         folder / "variation.png": "Test accuracy of each drawn chip against the spread of its device parameters.",
     }
 
@@ -131,8 +133,8 @@ def publish(demo: Demo, config: DemoConfig, out: Path) -> Path:
     lead = (
         f"A {student} student of skyrmion-MTJ neurons, {ticks} per image, {config.levels} conductance levels per "
         "device, distilled from a cached teacher with RateBP and simulated event by event on drawn chips. Engine and "
-        f"training forward pass emitted identical spikes and logits on all {demo.compared_samples:,} test images, on "
-        "the nominal chip and on a varied one."
+        f"training forward pass were compared on all {len(demo.dataset.test):,} test images, on the nominal chip and "
+        f"on a varied one: {demo.differences} spikes or logits differ."
     )
     listings = {
         "Settings": json.dumps(config.model_dump(mode="json"), indent=2),
