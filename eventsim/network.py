@@ -24,7 +24,7 @@ def _row(what: str, values: ArrayLike, size: int, limit: ArrayLike = LIMIT) -> N
     if row.shape != (size,) or not (np.abs(row) <= limit).all():
         raise NetworkError(
             f"The {what} is not usable.",
-            given=f"shape {row.shape}, values from {row.min(initial=0)} to {row.max(initial=0)}",
+            given=f"shape {row.shape}, values from {row.min(initial=np.inf)} to {row.max(initial=-np.inf)}",
             expected=f"{size} finite numbers, one per neuron, that keep every drive below {LIMIT:g}",
             repair=f"np.zeros({size}) for none",
         )
@@ -296,7 +296,7 @@ class Network:
             readout=_starts(readouts)[:-1],
             devices=_device_arrays(self.populations),
         )
-        for array in (*frozen[:-1], *frozen.devices):
+        for array in frozen[:-1]:
             array.setflags(write=False)
         return frozen
 
@@ -310,7 +310,10 @@ def _device_arrays(populations: Sequence[AnyPopulation]) -> DeviceArrays:
     """Devices of all neurons in a row; those of sources and readouts are never read."""
     idle = MTJ()
     rows = [(p.devices if isinstance(p, Population) else idle.identical(p.size)).arrays() for p in populations]
-    return DeviceArrays(*(np.concatenate(columns) for columns in zip(*rows, strict=True)))
+    arrays = DeviceArrays(*(np.concatenate(columns) for columns in zip(*rows, strict=True)))
+    for array in arrays:
+        array.setflags(write=False)
+    return arrays
 
 
 def _starts(sizes: ArrayLike) -> NDArray[np.int64]:

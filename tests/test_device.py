@@ -1,6 +1,7 @@
 """Devices: their laws of variation, their independence, and what is refused."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,6 +93,10 @@ def test_self_firing_devices_are_counted():
         ({"reset": 20.0}, "below the threshold"),
         ({"gain": 0}, "positive"),
         ({"dt": -1}, "positive"),
+        ({"k1": "212"}, "finite number"),
+        ({"k1": 1e7}, "between 1e-06 and 1e"),
+        ({"k2": -1e-9}, "between"),
+        ({"reset": -1e7}, "below the threshold"),
     ],
 )
 def test_impossible_devices_are_refused(arguments, message):
@@ -114,3 +119,35 @@ def test_spreads_that_reach_the_reset_are_refused():
 def test_unusable_steps_are_refused(arguments):
     with pytest.raises(DeviceError):
         MTJ().step(*arguments)
+
+
+def test_shapes_that_do_not_broadcast_are_refused():
+    with pytest.raises(DeviceError, match=r"\(2,\), \(3,\), \(\)"):
+        MTJ().step(np.zeros(2), np.zeros(3))
+
+
+@pytest.mark.parametrize("n", [0, -1, 1.5, True, None])
+def test_unusable_numbers_of_devices_are_refused(n):
+    for call in (lambda: MTJ().identical(n), lambda: MTJ().draw(n, Variation(), seed=0)):
+        with pytest.raises(DeviceError, match="whole number from 1"):
+            call()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"k1": np.ones(3)},
+        {"gain": np.array([1, np.nan])},
+        {"k2": np.array([-1, 1])},
+        {"threshold": np.array([-1, 1])},
+        {"threshold": [[1, 1]]},
+    ],
+)
+def test_impossible_arrays_of_devices_are_refused(changes):
+    with pytest.raises(DeviceError, match="impossible"):
+        replace(MTJ().identical(2), **changes)
+
+
+def test_devices_cannot_be_changed_behind_the_back_of_a_network():
+    with pytest.raises(ValueError, match="read-only"):
+        MTJ().identical(2).gain[0] = 3

@@ -158,8 +158,21 @@ def test_several_sources_are_merged():
         simulate(network, {"x": x, "y": Events([], [], [], (1, 2, 3))})
 
 
+@given(st.floats(-60, -0.01), st.integers(1, 200))
+def test_inhibition_never_fires(drive, ticks):
+    """However deep: below a tick of u = -2 the sign of the denominator alone would say that it fired."""
+    frames = np.ones((1, ticks, 1))
+    recording = simulate(pair(levels=-1, scale=-drive), Events.from_frames(frames), record=["a"])
+    assert not recording.spikes["a"].any()
+    assert (recording.traces["a"].membrane < 0).all()
+
+
 def test_unusable_requests_are_refused():
     events = Events([0], [0], [0], (1, 1, 1))
+    with pytest.raises(EventsError, match="ndarray with the names"):
+        simulate(pair(), np.zeros((1, 1, 1)))
+    with pytest.raises(NetworkError, match="the text 'a'"):
+        simulate(pair(), events, record="a")
     with pytest.raises(NetworkError, match="MTJ populations: a"):
         simulate(pair(), events, record=["out"])
     with pytest.raises(ConfigError, match="threads"):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eventsim.errors import ConfigError
+from eventsim.errors import CacheError, ConfigError, TrainingError
 from eventsim.store import fingerprint
 from eventsim.training import (
     Direct,
@@ -70,6 +70,26 @@ def test_start_is_not_changed(digits):
     assert fingerprint(**params) == before
 
 
+def test_teacher_and_student_start_from_other_numbers():
+    model = relu_mlp((64, 8, 10))
+    assert not np.intersect1d(model.initial(0, "teacher")["0/weight"], model.initial(0, "student")["0/weight"]).size
+    assert fingerprint(**model.initial(0, "teacher")) == fingerprint(**model.initial(0, "teacher"))
+
+
+def test_a_training_that_diverges_is_stopped(digits):
+    model = relu_mlp((64, 8, 10))
+    params = {name: value + np.float32(np.inf) for name, value in model.initial(0).items()}
+    with pytest.raises(TrainingError, match="step 1, epoch 1"), np.errstate(invalid="ignore"):
+        fit(model, params, digits, Direct(), Objective(), FitConfig(1))
+
+
+@pytest.mark.parametrize("teacher", [np.zeros((5, 10)), np.full((1797, 10), np.inf)])
+def test_logits_of_another_data_set_are_refused(digits, teacher):
+    model = relu_mlp((64, 8, 10))
+    with pytest.raises(CacheError, match="each of the 1797 samples"):
+        fit(model, model.initial(0), digits, Direct(), Objective(alpha=1), FitConfig(1), teacher=teacher)
+
+
 def test_prediction_does_not_depend_on_the_batch(digits):
     model, encoder = mtj_mlp((64, 16, 10)), GaussianThreshold(3, seed=0)
     params = model.initial(0)
@@ -85,6 +105,10 @@ def test_prediction_does_not_depend_on_the_batch(digits):
         {"epochs": 1, "rate": 0},
         {"epochs": 1, "decay": -0.1},
         {"epochs": 1, "seed": -1},
+        {"epochs": 1, "rate": np.nan},
+        {"epochs": 1, "rate": 2},
+        {"epochs": 2**16},
+        {"epochs": 1.5},
     ],
 )
 def test_unusable_settings_are_refused(settings):

@@ -26,9 +26,12 @@ def parts(**changes):
         ({"levels": np.full((3, 2), np.nan)}, "whole numbers"),
         ({"levels": np.full((3, 2), 2**15)}, "whole numbers below"),
         ({"scale": np.ones(3)}, "2 finite numbers"),
-        ({"scale": [1, np.inf]}, "1 entries not finite"),
+        ({"scale": [1, np.inf]}, "values from 1.0 to inf"),
         ({"delay": -1}, "ticks from 0"),
         ({"delay": 0.5}, "ticks from 0"),
+        ({"levels": np.full((3, 2), "a")}, "not numbers"),
+        ({"scale": [1, 1e7]}, "every drive below"),
+        ({"levels": np.full((3, 2), 1000), "scale": [1, 400]}, "every drive below"),
     ],
 )
 def test_unusable_projections_are_refused(changes, message):
@@ -46,9 +49,36 @@ def test_names_must_be_distinct():
     Network(populations, [first, replace(first, name="again"), last])
 
 
-def test_populations_must_not_be_empty():
+@pytest.mark.parametrize("size", [0, -1, 1.5])
+def test_populations_must_not_be_empty(size):
     with pytest.raises(NetworkError, match="'a' is empty"):
-        Network([Source("a", 0)], [])
+        Network([Source("a", size)], [])
+
+
+def test_networks_must_not_be_empty():
+    with pytest.raises(NetworkError, match="network is empty"):
+        Network([], [])
+
+
+def test_names_that_are_not_there_are_refused():
+    with pytest.raises(NetworkError, match="one of in, a, out"):
+        Network(*parts())["b"]
+
+
+def test_sums_of_the_lowest_integer_do_not_overflow():
+    """-2**15 has no positive twin in int16."""
+    levels = np.full((3, 2), -(2**15), np.int16)
+    with pytest.raises(NetworkError, match="whole numbers below"):
+        Network(*parts(levels=levels))
+
+
+def test_frozen_arrays_cannot_be_written():
+    network = Network(*parts())
+    for chip in (network, network.on_chip(Variation.all(0.1), seed=0)):
+        with pytest.raises(ValueError, match="read-only"):
+            chip.frozen.devices.gain[0] = 1
+        with pytest.raises(ValueError, match="read-only"):
+            chip.frozen.weight[0] = 1
 
 
 def test_bias_must_fit():

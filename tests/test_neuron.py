@@ -11,7 +11,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
-from eventsim.kernels.neuron import DeviceArrays, mtj_fire, mtj_flow, mtj_slopes, mtj_step, mtj_sweep
+from eventsim.kernels.neuron import DeviceArrays, mtj_fire, mtj_slopes, mtj_step, mtj_sweep
 from tests import oracle
 
 GOLDEN = list(csv.DictReader((Path(__file__).parent / "data" / "riccati_golden.csv").read_text().splitlines()))
@@ -67,10 +67,6 @@ def test_golden_values(row, kind, tolerance):
 
 def test_result_has_the_type_of_the_argument():
     for kind in (np.float32, np.float64):
-        x = np.array([3.0, 3.0], kind)
-        reached = np.empty_like(x)
-        mtj_flow(x, np.array([100.0, -1e5], kind), np.full(2, 13.8, kind), np.full(2, 0.005, kind), reached)
-        signatures = [s for s in step.signatures if s[0] == numba.from_dtype(np.dtype(kind))]
         step(*(kind(v) for v in (3, 100, 13.8, 0.005)))
         signatures = [s for s in step.signatures if s[0] == numba.from_dtype(np.dtype(kind))]
         assert [step.overloads[s].signature.return_type for s in signatures] == [numba.from_dtype(np.dtype(kind))]
@@ -98,7 +94,6 @@ def test_step_agrees_with_high_precision(x, q, h, s):
 def test_slopes_agree_with_high_precision(x, q, h, s):
     wanted = oracle.flow(x, q, h, s)
     assume(wanted is not None and abs(wanted) < 1000)
-    # the neighbours of the difference quotient must be on the same side of the run-away
     for value, want in zip(slopes(x, q, h, s), oracle.slopes(x, q, h, s), strict=True):
         assert value == pytest.approx(want, rel=1e-9, abs=1e-12)
 

@@ -49,10 +49,29 @@ def test_fine_grid_has_14_bits():
     assert largest_level(10_000, None) == 1677
 
 
-@pytest.mark.parametrize("levels", [1, 0, -3, 8193])
+@pytest.mark.parametrize("levels", [1, 0, -3, 8193, 2.5, "16"])
 def test_unusable_numbers_of_levels_are_refused(levels):
     with pytest.raises(NetworkError, match="2 to 8192"):
         largest_level(10, levels)
+
+
+@pytest.mark.parametrize("sources", [0, -1, 2.5])
+def test_unusable_numbers_of_sources_are_refused(sources):
+    with pytest.raises(NetworkError, match="number of sources"):
+        largest_level(sources, 16)
+
+
+@pytest.mark.parametrize(("weight", "largest"), [(np.ones(3), 15), ([[np.nan]], 15), ([[np.inf]], 15), ([[1]], 0)])
+def test_unusable_weights_are_refused(weight, largest):
+    with pytest.raises(NetworkError, match="cannot be rounded"):
+        to_levels(weight, largest)
+
+
+def test_weights_of_zero_and_below_resolution_become_zero():
+    for tiny in (0.0, 1e-40):
+        levels, scale = to_levels(np.array([[tiny, 1.0]]), 15)
+        assert levels.tolist() == [[0, 15]]
+        assert np.isfinite(scale).all()
 
 
 def test_too_many_sources_are_refused():
@@ -63,7 +82,7 @@ def test_too_many_sources_are_refused():
 @given(st.integers(0, 2**32))
 def test_drive_from_sums_is_the_naive_sum(seed):
     rng = np.random.default_rng(seed)
-    sums = rng.integers(-(2**23), 2**23, (3, 4)).astype(np.float32)
+    sums = (rng.integers(-(2**23), 2**23, (3, 4)) * rng.choice([1, 0.37])).astype(np.float32)
     scale, bias = rng.normal(size=(2, 4)).astype(np.float32)
     drive = np.empty_like(sums)
     drive_from_sums(sums, scale, bias, drive)
