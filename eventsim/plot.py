@@ -112,7 +112,9 @@ def membrane(axes: Axes, neuron: MTJ, trace: Trace, neurons: Sequence[int]) -> N
     axes.axhline(-neuron.k2, color=QUIET, linestyle=":", linewidth=1)
     axes.annotate("unstable point", (0, -neuron.k2), xytext=(2, 3), textcoords="offset points", color=QUIET)
     ticks = neuron.dt * np.arange(trace.drive.shape[1] + 1)
-    axes.set(xlabel="time (ns)", ylabel="skyrmion position (nm)", ylim=(None, -neuron.k2 + 6), xticks=ticks)
+    axes.set(xlabel="time (ns)", ylabel="skyrmion position (nm)", xticks=ticks)
+    lowest = min(0.0, float(trace.membrane[0][:, list(neurons)].min(initial=0.0)))
+    axes.set_ylim(lowest - 9, max(-neuron.k2, neuron.threshold) + 6)  # the legend stands below the traces
     axes.set_title("Membranes (exact within each tick)")
     axes.legend(loc="lower left", ncols=2, fontsize=8)
 
@@ -129,5 +131,7 @@ def accuracy_against_variation(
     for (name, value), style in zip(lines.items(), ("--", ":"), strict=False):
         axes.axhline(100 * value, color=INK, linestyle=style, linewidth=1, label=name)
     axes.set(xlabel="device-to-device variation (%)", ylabel="test accuracy (%)", xticks=100 * spreads)
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(bottom - 0.35 * (top - bottom), top)  # the legend stands below the points
     axes.set_title("Accuracy on drawn chips")
     axes.legend(loc="lower left")
