@@ -1,65 +1,78 @@
-"""The skyrmion-MTJ neuron as a device: its parameters, its exact step, and how devices differ from each other.
+"""Neurons as devices: parameters with ranges and laws of variation, and arrays of drawn devices.
 
-Equations and defaults: ``docs/devices.md``.
+Every model of neuron is a frozen dataclass below :class:`Neuron`; its equation is solved in ``eventsim.kernels``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from typing import ClassVar
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
-from scipy.special import ndtr, ndtri
+from numpy.typing import DTypeLike, NDArray
 
-from eventsim import keys
+from eventsim.checks import LIMIT, count, finite, is_real, numbers
 from eventsim.errors import DeviceError
-from eventsim.kernels.neuron import DeviceArrays, mtj_flow
+from eventsim.kernels.neuron import DeviceArrays, Model
+from eventsim.variation import Law, LogNormal, Normal, Variation, cycle_factors, device_factors
 
-Law = Callable[[NDArray[np.float64], float], NDArray[np.float64]]
-
-LIMIT = 1e6
-"""Largest magnitude of parameters (in their units), positions (nm) and drives: no arithmetic overflows below it."""
-
-TRUNCATION = 3.0
-"""Spreads are cut at this many standard deviations, which shrinks the standard deviation by 1.3 %."""
-
+Real = NDArray[np.float64]
 
 _REPAIR = "MTJ().draw(n, Variation(...), seed=0), or MTJ().identical(n)"
 
 
-def _refuse(name: str, value: object, expected: str, repair: str) -> DeviceError:
+def refuse(name: str, value: object, expected: str, repair: str) -> DeviceError:
+    """Name a device parameter or argument that is impossible."""
     return DeviceError(f"Device parameter {name} is impossible.", given=value, expected=expected, repair=repair)
 
 
-def _check_count(name: str, value: int, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise _refuse(name, repr(value), f"a whole number from {least}", f"{name}={least}")
+def parameter(
+    default: float,
+    unit: str,
+    law: type[Law] | None = None,
+    *,
+    least: float = 1 / LIMIT,
+    most: float = LIMIT,
+    relative_to: str = "",
+    source: str = "",
+) -> Any:
+    """A field of a device: its default, unit, law of variation, range of magnitudes, and where the default is from.
+
+    The sign of the default is the sign of the parameter; ``least`` below 0 allows both. A parameter whose spread is
+    ``relative_to`` another one is left alone by ``Variation.all``.
+    """
+    about = {"unit": unit, "law": law, "least": least, "most": most, "relative_to": relative_to, "source": source}
+    return field(default=default, metadata=about)
 
 
-@dataclass(frozen=True)
-class MTJ:
-    """A skyrmion-MTJ neuron, ``k1 dx/dt = x**2 + k2 x + k1 gain v`` with hard reset (Li et al., equation 1).
+class Constants(NamedTuple):
+    """What the kernels step devices with, one row of float64 per constant, and the unit of their positions."""
 
-    The drive velocity ``v = I threshold / dt`` belongs to the dimensionless drive I: I = 1 brings a resting neuron
-    to its threshold within one tick, to first order (a single tick fires from I = 1.0338 at the defaults).
+    a: Real
+    b: Real
+    gain: Real
+    unit: Real
+    """Length of one kernel unit of position (nm, or 1 for a power)."""
+    threshold: Real
+    reset: Real
+    """Threshold and reset in kernel units."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neuron:
+    """What all models share; :class:`eventsim.MTJ` is the one this project is about.
 
     Parameters
     ----------
-    k1 : float
-        Inverse mobility (nm ns).
-    k2 : float
-        Minus the distance from rest to the unstable point (nm).
-    threshold : float
-        Position of the read head (nm); reaching it fires.
-    reset : float
-        Position after a spike (nm).
     gain : float
-        Drive gain (1): width of the track, spin-Hall angle, polarisation.
+        Drive gain (1).
     dt : float
         Tick, the length of a drive pulse (ns).
+    refractory : int
+        Ticks after a spike in which the neuron ignores its drive.
 
     Raises
     ------
@@ -67,70 +80,58 @@ class MTJ:
         A parameter is not finite or outside its range.
     """
 
-    k1: float = 212.0
-    k2: float = -27.6
-    threshold: float = 20.0
-    reset: float = 0.0
-    gain: float = 1.0
-    dt: float = 1.0
+    gain: float = parameter(1.0, "1", LogNormal, source="by definition")
+    dt: float = parameter(1.0, "ns", source="our choice: one drive pulse")
+    refractory: int = 0
+
+    KIND: ClassVar[int]
+    """Number of the model in :mod:`eventsim.kernels.neuron`."""
+
+    @classmethod
+    def parameters(cls) -> dict[str, Mapping[str, Any]]:
+        """Physical parameters: name to unit, default, law and range."""
+        return {f.name: {**f.metadata, "default": f.default} for f in fields(cls) if f.metadata}
+
+    @classmethod
+    def laws(cls) -> dict[str, type[Law]]:
+        """Parameters that can differ between devices, each with its default law."""
+        return {name: about["law"] for name, about in cls.parameters().items() if about["law"] is not None}
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, int | float | np.number) or not math.isfinite(value):
-                raise _refuse(field.name, repr(value), "a finite number", f"MTJ({field.name}={field.default})")
-        if self.k2 >= 0:
-            raise _refuse("k2", self.k2, "a negative number (nm)", f"MTJ(k2={-self.k2 or MTJ.k2})")
-        for name in ("k1", "k2", "threshold", "gain", "dt"):
-            if not 1 / LIMIT <= abs(getattr(self, name)) <= LIMIT or getattr(self, name) * getattr(MTJ, name) < 0:
-                expected = f"a positive number between {1 / LIMIT:g} and {LIMIT:g}"
-                raise _refuse(name, getattr(self, name), expected, f"MTJ({name}={getattr(MTJ, name)})")
-        if not -LIMIT <= self.reset < self.threshold:
-            raise _refuse("reset", self.reset, f"below the threshold {self.threshold} nm", "MTJ(reset=0.0)")
+        kind = type(self).__name__
+        for name, about in self.parameters().items():
+            value, default = getattr(self, name), about["default"]
+            repair = f"{kind}({name}={default})"
+            if not (is_real(value) and finite(value)):
+                raise refuse(name, repr(value), "a finite number", repair)
+            low, high, sign = about["least"], about["most"], 1 if default >= 0 else -1
+            if not low <= sign * value <= high:
+                word = "" if low < 0 else f"a {'positive' if sign > 0 else 'negative'} number with a magnitude "
+                flipped = f"{kind}({name}={-value:g})" if low <= -sign * value <= high else repair
+                raise refuse(name, f"{value} {about['unit']}", f"{word}between {low:g} and {high:g}", flipped)
+        object.__setattr__(self, "refractory", count("refractory", self.refractory, 0, 2**31 - 1))
 
-    def step(self, x: ArrayLike, drive: ArrayLike, time: ArrayLike | None = None) -> NDArray[np.float64]:
-        """Position after ``time`` of constant drive, exact in every regime; threshold and reset are not applied.
+    @property
+    def model(self) -> Model:
+        """What the kernels need to know of the model as a whole."""
+        return Model(self.KIND, False, self.refractory)
 
-        Parameters
-        ----------
-        x : array_like
-            Positions at the start (nm).
-        drive : array_like
-            Dimensionless drive, of any sign.
-        time : array_like, optional
-            Length of the step (ns), not negative; one tick if left out. The three broadcast.
+    def resting(self, values: Mapping[str, Real]) -> Real:
+        """State of devices before the first tick."""
+        return np.zeros(values["gain"].shape)
 
-        Returns
-        -------
-        array of float64
-            Positions at the end (nm); ``inf`` where the skyrmion ran away through infinity.
+    def constants(self, values: Mapping[str, Real], time: Real) -> Constants:
+        """Constants of the kernels for devices with these parameters and a tick of length ``time`` (ns)."""
+        raise NotImplementedError
 
-        Raises
-        ------
-        DeviceError
-            A value is not finite or larger than 1e6, a time is negative, or the shapes do not broadcast.
-        """
-        given = [np.asarray(value, np.float64) for value in (x, drive, self.dt if time is None else time)]
-        try:
-            start, i, t = np.broadcast_arrays(*given)
-        except ValueError:
-            shapes = ", ".join(str(value.shape) for value in given)
-            raise _refuse("x, drive or time", shapes, "shapes that broadcast", "x[:, None] for a table") from None
-        for name, values in (("x", start), ("drive", i), ("time", t)):
-            if not (np.abs(values) <= LIMIT).all():
-                raise _refuse(name, f"{values.min()} to {values.max()}", f"at most {LIMIT:g}", "drop those entries")
-        if (t < 0).any():
-            raise _refuse("time", t.min(), "times of at least 0 ns", "time=abs(time)")
-        device = self.identical(1).arrays(np.float64)
-        reached = np.empty(start.size)
-        half = np.full(start.size, device.half[0])
-        mtj_flow(start.ravel(), device.gain[0] * i.ravel(), half, t.ravel() / self.k1, reached)
-        return reached.reshape(start.shape)
+    def self_firing(self, values: Mapping[str, Real]) -> NDArray[np.bool_]:
+        """Which devices may fire without any input."""
+        return np.zeros(np.shape(values["gain"]), bool)
 
     def identical(self, n: int) -> Devices:
         """``n`` devices without any difference."""
-        _check_count("n", n, 1)
-        return Devices(self, *(np.full(n, getattr(self, name)) for name in Variation.LAWS))
+        count("n", n, 1, 2**31)
+        return Devices(self, {name: np.full(n, float(getattr(self, name))) for name in self.laws()})
 
     def draw(self, n: int, variation: Variation, *, seed: int, chip: int = 0, name: str = "devices") -> Devices:
         """Draw ``n`` devices with device-to-device variation.
@@ -152,90 +153,81 @@ class MTJ:
         Raises
         ------
         DeviceError
-            Some device could have its threshold at or below the reset.
+            A spread is given for a parameter that the model does not have, or could yield impossible devices.
         """
-        _check_count("n", n, 1)
-        _check_count("chip", chip, 0)
-        lowest = self.threshold * (1 - TRUNCATION * variation.threshold)
-        if lowest <= self.reset:
+        count("n", n, 1, 2**31)
+        count("chip", chip)
+        if not isinstance(variation, Variation):
+            raise refuse("variation", repr(variation), "a Variation", "Variation.all(0.05), or Variation(k1=0.05)")
+        every = [p for p, about in self.parameters().items() if about["law"] and not about["relative_to"]]
+        d2d, c2c = variation.laws(self.laws(), every), variation.cycle_laws(self.laws())
+        self.check_reach({p: self._reach(p, [laws[p] for laws in (d2d, c2c) if p in laws]) for p in self.laws()})
+        values = {}
+        for p in self.laws():
+            factors = device_factors(d2d.get(p, Normal(0.0)), seed, f"{name}/{p}", n, chip, variation.die)
+            values[p] = self.spread(p, np.full(n, float(getattr(self, p))), factors)
+        return Devices(self, values, Origin(seed, name, chip, c2c))
+
+    def spread(self, name: str, values: Real, factors: Real) -> Real:
+        """Values of a parameter that a distribution has moved by relative ``factors``."""
+        base = self.parameters()[name]["relative_to"]
+        return values + getattr(self, base) * (factors - 1) if base else values * factors
+
+    def _reach(self, name: str, laws: list[Law]) -> tuple[float, float]:
+        """Least and largest value that a parameter can take under these laws."""
+        nominal = np.array([float(getattr(self, name))])
+        signed = not self.parameters()[name]["relative_to"] and nominal[0] != 0
+        lost = [law.support[0] for law in laws if law.support[0] <= 0 and not law.positive]
+        ends = []
+        for k in (0, 1):
+            value = nominal
+            for law in laws:
+                value = self.spread(name, value, np.array([law.support[k]]))
+            ends.append(float(value[0]))
+        if signed and lost:
             raise DeviceError(
-                "The spread of the threshold yields impossible devices.",
-                given=f"thresholds down to {lowest:g} nm with reset {self.reset:g} nm",
-                expected="every threshold above the reset",
-                repair=f"Variation(threshold=...) below {(1 - self.reset / self.threshold) / TRUNCATION:.3g}",
+                f"The spread of {name} yields impossible devices.",
+                given=f"{name} down to {min(lost):.3g} of its nominal value",
+                expected="a relative standard deviation small enough that the parameter keeps its sign",
+                repair=f"Variation({name}=LogNormal(...)), or an earlier cut: Normal(cv, truncation=...)",
             )
-        drawn = []
-        for parameter, law in Variation.LAWS.items():
-            u = keys.uniform(seed, f"{name}/{parameter}", n, chip)
-            drawn.append(getattr(self, parameter) * law(u, getattr(variation, parameter)))
-        return Devices(self, *drawn)
+        most = self.parameters()[name]["most"]
+        if not max(map(abs, ends)) <= most and not all(law.truncation == math.inf for law in laws):
+            raise DeviceError(
+                f"The spread of {name} yields impossible devices.",
+                given=f"{name} up to {max(ends, key=abs):.3g}",
+                expected=f"magnitudes up to {most:g}",
+                repair=f"a smaller spread of {name}, or an earlier cut: Normal(cv, truncation=...)",
+            )
+        return min(ends), max(ends)
+
+    def check_reach(self, reach: Mapping[str, tuple[float, float]]) -> None:
+        """Refuse spreads under which two parameters could become impossible together."""
 
 
-def _truncated_normal(u: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Standard normal numbers between -TRUNCATION and TRUNCATION from uniform ones."""
-    low = ndtr(-TRUNCATION)
-    return np.asarray(ndtri(low + u * (1 - 2 * low)))
+class Origin(NamedTuple):
+    """Where drawn devices come from: names their random numbers in every tick too."""
 
-
-def _normal(u: NDArray[np.float64], cv: float) -> NDArray[np.float64]:
-    return 1 + cv * _truncated_normal(u)
-
-
-def _lognormal(u: NDArray[np.float64], cv: float) -> NDArray[np.float64]:
-    """Mean 1 and coefficient of variation ``cv`` (before truncation)."""
-    variance = math.log1p(cv * cv)
-    return np.exp(math.sqrt(variance) * _truncated_normal(u) - variance / 2)
-
-
-@dataclass(frozen=True)
-class Variation:
-    """Device-to-device variation: coefficients of variation (standard deviation over mean), fixed at manufacture.
-
-    Every parameter has a random stream of its own, so that turning one spread on leaves the other draws as they were.
-
-    Parameters
-    ----------
-    k1, k2, gain : float
-        Log-normal, mean-preserving.
-    threshold : float
-        Normal.
-
-    Raises
-    ------
-    DeviceError
-        A spread is negative, not finite, or so wide that impossible devices could be drawn.
-    """
-
-    k1: float = 0.0
-    k2: float = 0.0
-    threshold: float = 0.0
-    gain: float = 0.0
-
-    LAWS: ClassVar[Mapping[str, Law]] = {"k1": _lognormal, "k2": _lognormal, "threshold": _normal, "gain": _lognormal}
-    """Parameters that vary, each with its law: relative value from a uniform number and the spread."""
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            cv = getattr(self, field.name)
-            if not (math.isfinite(cv) and 0 <= cv < 1 / TRUNCATION):
-                raise DeviceError(
-                    f"Variation {field.name} is impossible.",
-                    given=cv,
-                    expected=f"a relative standard deviation from 0 to below 1/{TRUNCATION:g}",
-                    repair=f"Variation({field.name}=0.05) means 5 %",
-                )
-
-    @classmethod
-    def all(cls, cv: float) -> Variation:
-        """The same relative spread for every parameter."""
-        return cls(cv, cv, cv, cv)
+    seed: int
+    name: str
+    chip: int
+    cycle: Mapping[str, Law]
+    """Cycle-to-cycle variation."""
 
 
 @dataclass(frozen=True, eq=False)
 class Devices:
-    """Parameters of n MTJ neurons, one read-only array of shape (n,) each; units as in :class:`MTJ`.
+    """Parameters of n neurons of one model, read by name: ``devices["k1"]`` has shape (n,) and cannot be written.
 
     The drive is scaled by the ``nominal`` threshold: a weight does not know on which device it will act.
+
+    Parameters
+    ----------
+    nominal : Neuron
+    values : mapping of parameter to array_like, shape (n,)
+        Every parameter that can vary; units as in the model.
+    origin : Origin, optional
+        Where they were drawn; left out for devices that were not.
 
     Raises
     ------
@@ -243,39 +235,90 @@ class Devices:
         Arrays of different lengths, values that are not finite or of the wrong sign, a threshold at the reset.
     """
 
-    nominal: MTJ
-    k1: NDArray[np.float64]
-    k2: NDArray[np.float64]
-    threshold: NDArray[np.float64]
-    gain: NDArray[np.float64]
+    nominal: Neuron
+    values: Mapping[str, Real]
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
-        for name in Variation.LAWS:
-            row = np.array(getattr(self, name), np.float64)
-            if row.shape != (np.size(self.k1),) or not np.isfinite(row).all() or (row * getattr(MTJ, name) <= 0).any():
-                given = f"{name} of shape {row.shape} from {row.min(initial=0)} to {row.max(initial=0)}"
-                expected = "arrays of one length, finite, k2 negative and the others positive"
+        if not isinstance(self.nominal, Neuron) or not isinstance(self.values, Mapping):
+            given = f"{type(self.nominal).__name__} and {type(self.values).__name__}"
+            raise DeviceError("The devices are impossible.", given=given, expected="Neuron, mapping", repair=_REPAIR)
+        wanted = self.nominal.laws()
+        if set(self.values) != set(wanted):
+            given = f"parameters {', '.join(map(str, self.values))}"
+            raise DeviceError("The devices are impossible.", given=given, expected=", ".join(wanted), repair=_REPAIR)
+        rows = {name: np.array(numbers(name, self.values[name], repair=_REPAIR)) for name in wanted}
+        shape = rows["gain"].shape
+        for name, row in rows.items():
+            about = self.nominal.parameters()[name]
+            signed = row if about["default"] >= 0 else -row
+            low = about["least"] if about["least"] <= 0 else np.finfo(np.float64).tiny
+            if (
+                row.shape != shape
+                or row.ndim != 1
+                or not row.size
+                or not ((low <= signed) & (signed <= about["most"])).all()
+            ):
+                given = f"{name} of shape {row.shape} from {row.min(initial=np.inf)} to {row.max(initial=-np.inf)}"
+                expected = f"arrays of one length, values finite, below {LIMIT:g} and with the sign of the nominal one"
                 raise DeviceError("The devices are impossible.", given=given, expected=expected, repair=_REPAIR)
             row.setflags(write=False)
-            object.__setattr__(self, name, row)
-        if (self.threshold <= self.nominal.reset).any():
-            raise _refuse("threshold", self.threshold.min(), f"above the reset {self.nominal.reset} nm", _REPAIR)
+        object.__setattr__(self, "values", MappingProxyType(rows))
+        constants = self._constants
+        if (constants.threshold <= constants.reset).any():
+            worst = int(np.argmin(constants.threshold - constants.reset))
+            at = {name: float(rows[name][worst]) for name in ("threshold", "reset")}
+            raise refuse("threshold", at["threshold"], f"above the reset {at['reset']}", _REPAIR)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Devices, (self.nominal, dict(self.values), self.origin)
 
     def __len__(self) -> int:
-        return len(self.k1)
+        return len(self.values["gain"])
+
+    def __getitem__(self, name: str) -> Real:
+        return self.values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values)
 
     @property
     def self_firing(self) -> int:
-        """How many devices have their threshold at or beyond the unstable point and may fire without input."""
-        return int(np.count_nonzero(self.threshold >= -self.k2))
+        """How many devices may fire without input: for the skyrmion, a threshold at or beyond the unstable point."""
+        return int(np.count_nonzero(self.nominal.self_firing(self.values)))
+
+    @property
+    def varies(self) -> bool:
+        """Whether there is cycle-to-cycle variation."""
+        return self.origin is not None and bool(self.origin.cycle)
+
+    @property
+    def rest(self) -> Real:
+        """State of each device before the first tick, in the unit of the model (nm)."""
+        return self.nominal.resting(self.values)
+
+    @property
+    def unit(self) -> Real:
+        """Length of the kernels' unit of position for each device (nm)."""
+        return self._constants.unit
+
+    @property
+    def _constants(self) -> Constants:
+        return self.nominal.constants(self.values, np.full(len(self), float(self.nominal.dt)))
+
+    def in_tick(self, tick: int) -> Devices:
+        """The devices as cycle-to-cycle variation makes them in one tick; the same ones without such variation."""
+        if not self.varies:
+            return self
+        assert self.origin is not None
+        seed, name, chip, cycle = self.origin
+        values = dict(self.values)
+        for p, law in cycle.items():
+            factors = cycle_factors(law, seed, f"{name}/{chip}/{p}", len(self), tick)
+            values[p] = self.nominal.spread(p, values[p], factors)
+        return Devices(self.nominal, values, self.origin)
 
     def arrays(self, dtype: DTypeLike = np.float32) -> DeviceArrays:
-        """The derived constants that the kernels step with."""
-        nominal = self.nominal
-        return DeviceArrays(
-            half=np.asarray(-self.k2 / 2, dtype),
-            time=np.asarray(nominal.dt / self.k1, dtype),
-            gain=np.asarray(self.k1 * self.gain * (nominal.threshold / nominal.dt), dtype),
-            threshold=np.asarray(self.threshold, dtype),
-            reset=np.full(len(self), nominal.reset, dtype),
-        )
+        """The derived constants that the kernels step a tick with."""
+        c = self._constants
+        return DeviceArrays(*(np.ascontiguousarray(row, dtype) for row in (c.a, c.b, c.gain, c.threshold, c.reset)))

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eventsim.device import LIMIT, MTJ, Devices, Variation
+from eventsim import keys
+from eventsim.checks import LIMIT, numbers
+from eventsim.device import Devices
 from eventsim.errors import NetworkError
 from eventsim.kernels import engine
-from eventsim.kernels.neuron import DeviceArrays
+from eventsim.kernels.neuron import DeviceArrays, Model
 from eventsim.synapse import EXACT_LIMIT
+from eventsim.variation import Variation
 
 
 def _row(what: str, values: ArrayLike, size: int, limit: ArrayLike = LIMIT) -> NDArray[np.float32]:
-    """One number per neuron, no larger than keeps the drive below :data:`eventsim.device.LIMIT`."""
-    row = np.asarray(values, np.float64)
+    """One number per neuron, no larger than keeps the drive below :data:`eventsim.checks.LIMIT`."""
+    repair = f"np.zeros({size}) for none"
+    row = numbers(what, values, -math.inf, math.inf, repair=repair, kind=NetworkError)
     if row.shape != (size,) or not (np.abs(row) <= limit).all():
         raise NetworkError(
             f"The {what} is not usable.",
             given=f"shape {row.shape}, values from {row.min(initial=np.inf)} to {row.max(initial=-np.inf)}",
             expected=f"{size} finite numbers, one per neuron, that keep every drive below {LIMIT:g}",
-            repair=f"np.zeros({size}) for none",
+            repair=repair,
         )
     return row.astype(np.float32)
 
@@ -47,7 +53,7 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """MTJ neurons.
+    """Neurons of one model.
 
     Parameters
     ----------
@@ -62,10 +68,25 @@ class Population:
     devices: Devices
     bias: ArrayLike | None = None
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.devices, Devices):
+            raise NetworkError(
+                f"The devices of population {self.name!r} are none.",
+                given=repr(self.devices),
+                expected="Devices",
+                repair="MTJ().identical(n), or MTJ().draw(n, Variation(...), seed=0)",
+            )
+
     @property
     def size(self) -> int:
         """Number of neurons."""
         return len(self.devices)
+
+    @property
+    def stream(self) -> int:
+        """Stream of the random numbers of neurons that switch by chance: another one on another chip."""
+        chip = self.devices.origin.chip if self.devices.origin else 0
+        return keys.stream("simulate", self.name, str(chip))
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +107,7 @@ class Readout:
 
 
 AnyPopulation = Source | Population | Readout
+Kind = TypeVar("Kind", Source, Population, Readout)
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +255,7 @@ class Network:
             )
         return names.index(name)
 
-    def of_kind(self, kind: type) -> list[AnyPopulation]:
+    def of_kind(self, kind: type[Kind]) -> list[Kind]:
         """Populations that are a Source, Population or Readout."""
         return [population for population in self.populations if isinstance(population, kind)]
 
@@ -243,7 +265,10 @@ class Network:
         return sorted(self.projections, key=lambda projection: self.index(projection.target))
 
     def on_chip(self, variation: Variation, *, seed: int, chip: int = 0) -> Network:
-        """The same network on drawn devices: device i of a population on chip c is always the same."""
+        """The same network on drawn devices: device i of a population on chip c is always the same.
+
+        Devices are drawn around the nominal neuron of each population; what was drawn before is replaced.
+        """
         drawn = [
             replace(p, devices=p.devices.nominal.draw(p.size, variation, seed=seed, chip=chip, name=p.name))
             if isinstance(p, Population)
@@ -252,7 +277,7 @@ class Network:
         ]
         network = copy.copy(self)  # its connections are checked and frozen already
         object.__setattr__(network, "populations", drawn)
-        network.__dict__["frozen"] = self.frozen._replace(devices=_device_arrays(drawn))
+        network.__dict__["frozen"] = self.frozen._replace(**_devices(drawn))
         return network
 
     def _order(self) -> list[int]:
@@ -277,12 +302,14 @@ class Network:
         """The arrays that the engine runs on."""
         sizes = [population.size for population in self.populations]
         parts = [p.checked(self[p.source].size, self[p.target].size) for p in self.incoming]
-        kinds = {Source: engine.SOURCE, Population: engine.MTJ, Readout: engine.READOUT}
+        models = [p.devices.nominal.model if isinstance(p, Population) else _idle(p) for p in self.populations]
         bias = [_row(f"bias of {p.name}", _bias(p), p.size) for p in self.populations]
         targets = [self.index(p.target) for p in self.incoming]
         readouts = np.where([isinstance(p, Readout) for p in self.populations], sizes, 0)
         frozen = engine.Frozen(
-            kind=np.array([kinds[type(p)] for p in self.populations], np.int64),
+            kind=np.array([model.kind for model in models], np.int64),
+            soft=np.array([model.soft for model in models]),
+            hold=np.array([model.hold for model in models], np.int64),
             start=_starts(sizes),
             order=np.array(self._order(), np.int64),
             incoming=np.searchsorted(targets, np.arange(len(sizes) + 1)).astype(np.int64),
@@ -294,7 +321,7 @@ class Network:
             scale=np.concatenate([scale for _, scale in parts] or [np.empty(0, np.float32)]),
             bias=np.concatenate(bias),
             readout=_starts(readouts)[:-1],
-            devices=_device_arrays(self.populations),
+            **_devices(self.populations),
         )
         for array in frozen[:-1]:
             array.setflags(write=False)
@@ -306,14 +333,34 @@ def _bias(population: AnyPopulation) -> ArrayLike:
     return np.zeros(population.size) if bias is None else bias
 
 
-def _device_arrays(populations: Sequence[AnyPopulation]) -> DeviceArrays:
-    """Devices of all neurons in a row; those of sources and readouts are never read."""
-    idle = MTJ()
-    rows = [(p.devices if isinstance(p, Population) else idle.identical(p.size)).arrays() for p in populations]
+def _idle(population: Source | Readout) -> Model:
+    return Model(engine.SOURCE if isinstance(population, Source) else engine.READOUT, False, 0)
+
+
+def _devices(populations: Sequence[AnyPopulation]) -> dict[str, Any]:
+    """Devices of all neurons in a row and their rest; those of sources and readouts are zero."""
+    rows, rest = [], []
+    for p in populations:
+        blank = np.zeros(p.size, np.float32)
+        if isinstance(p, Population):
+            if p.devices.varies:
+                raise NetworkError(
+                    f"The devices of population {p.name!r} vary from cycle to cycle.",
+                    given=f"c2c of {', '.join(p.devices.origin.cycle) if p.devices.origin else ''}",
+                    expected="device-to-device variation only: networks do not draw anew in every tick",
+                    repair="Variation(...) without c2c, or respond(devices, drive), which does",
+                )
+            rows.append(p.devices.arrays())
+            rest.append((p.devices.rest / p.devices.unit).astype(np.float32))
+        else:
+            rows.append(DeviceArrays(*[blank] * len(DeviceArrays._fields)))
+            rest.append(blank)
     arrays = DeviceArrays(*(np.concatenate(columns) for columns in zip(*rows, strict=True)))
-    for array in arrays:
+    resting = np.concatenate(rest)
+    for array in (*arrays, resting):
         array.setflags(write=False)
-    return arrays
+    streams = np.array([p.stream if isinstance(p, Population) else 0 for p in populations], np.uint64)
+    return {"devices": arrays, "rest": resting, "stream": streams}
 
 
 def _starts(sizes: ArrayLike) -> NDArray[np.int64]:

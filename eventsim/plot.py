@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from eventsim.device import MTJ
 from eventsim.events import Events
+from eventsim.models import MTJ
 from eventsim.recording import Trace
 
 INK, ACCENT, QUIET, WARM = "#1f2933", "#2563eb", "#9aa5b1", "#d9480f"

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsim.errors import EventsError, NetworkError
+from eventsim.errors import ConfigError, EventsError, NetworkError
 from eventsim.events import Events
 from eventsim.kernels import engine
+from eventsim.keys import check_seed
 from eventsim.network import Network, Population, Readout, Source
 from eventsim.parallel import check_threads, split
 from eventsim.recording import Recording, Trace
+from eventsim.stochastic import StochasticNeuron
 
 
 def _inputs(network: Network, events: Events | Mapping[str, Events]) -> dict[str, Events]:
@@ -57,11 +59,12 @@ def simulate(
     events: Events | Mapping[str, Events],
     *,
     record: Sequence[str] = (),
+    seed: int | None = None,
     threads: int = 1,
 ) -> Recording:
     """Propagate spikes through a network, each sample by itself and from rest.
 
-    In every tick, spikes that are due add the weight of their synapses to the drive of their targets; each MTJ
+    In every tick, spikes that are due add the weight of their synapses to the drive of their targets; each
     neuron is stepped exactly under that drive, fires if it reached its threshold, and is reset.
 
     Parameters
@@ -70,7 +73,9 @@ def simulate(
     events : Events, or mapping of source name to Events
         Input spikes; they give the numbers of samples and ticks.
     record : sequence of str
-        MTJ populations whose spikes, membrane and drive are kept for every tick.
+        Populations of neurons whose spikes, membrane and drive are kept for every tick.
+    seed : int, optional
+        Of neurons that switch by chance; required if the network has any.
     threads : int
         Samples run in parallel; the result does not depend on it.
 
@@ -83,9 +88,9 @@ def simulate(
     EventsError
         Events that do not fit the sources.
     NetworkError
-        ``record`` names something that is not an MTJ population.
+        ``record`` names something that is not a population of neurons.
     ConfigError
-        More threads than cores.
+        More threads than cores, or no seed for neurons that switch by chance.
     """
     check_threads(threads)
     inputs = _inputs(network, events)
@@ -95,9 +100,18 @@ def simulate(
         raise NetworkError(
             "There is nothing to record there.",
             given=f"the text {record!r}" if isinstance(record, str) else ", ".join(map(str, unknown)),
-            expected=f"MTJ populations: {', '.join(populations)}",
+            expected=f"populations of neurons: {', '.join(populations)}",
             repair="record=[...] with some of those names",
         )
+    chancy = [name for name, p in populations.items() if isinstance(p.devices.nominal, StochasticNeuron)]
+    if chancy and seed is None:
+        raise ConfigError(
+            "Neurons that switch by chance need a seed.",
+            given=f"no seed for {', '.join(chancy)}",
+            expected="a whole number",
+            repair="simulate(..., seed=0)",
+        )
+    key = np.uint64(check_seed(0 if seed is None else seed))
     samples, ticks, _ = next(iter(inputs.values())).shape
     columns, width = np.full(len(network.populations), -1, np.int64), 0
     for name in dict.fromkeys(record):
@@ -107,7 +121,7 @@ def simulate(
     offsets, addresses = _merge(network, inputs)
 
     def work(first: int, last: int) -> None:
-        engine.run(network.frozen, offsets, addresses, ticks, columns, first, last, probes)
+        engine.run(network.frozen, offsets, addresses, ticks, columns, key, first, last, probes)
 
     split(work, samples, threads)
     return _recording(network, ticks, columns, probes)
@@ -130,12 +144,14 @@ def _probes(network: Network, samples: int, ticks: int, width: int) -> engine.Pr
 
 def _recording(network: Network, ticks: int, columns: NDArray[np.int64], probes: engine.Probes) -> Recording:
     index = {population.name: i for i, population in enumerate(network.populations)}
+    populations = {population.name: population for population in network.of_kind(Population)}
     traces = {}
     for name, i in index.items():
         if columns[i] >= 0:
             part = slice(columns[i], columns[i] + network[name].size)
             spikes = Events.from_frames(probes.raster[:, :, part])
-            traces[name] = Trace(spikes, probes.membrane[:, :, part], probes.drive[:, :, part])
+            membrane = probes.membrane[:, :, part] * populations[name].devices.unit.astype(np.float32)
+            traces[name] = Trace(spikes, membrane, probes.drive[:, :, part])
     first = network.frozen.readout
     mean = probes.readout / np.float32(ticks)
     return Recording(

@@ -10,12 +10,14 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from eventsim import keys
+from eventsim.checks import is_real
 from eventsim.errors import DeviceError
 
 TRUNCATION = 3.0
@@ -44,19 +46,18 @@ class Law:
 
     def __post_init__(self) -> None:
         for name, value, least in (("cv", self.cv, 0.0), ("truncation", self.truncation, 0.1)):
-            real = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-            if not (real and value >= least) or (name == "cv" and value > 10):
+            if not (is_real(value) and value >= least) or (name == "cv" and value > 10):
                 raise DeviceError(
                     f"The {name} of a spread is impossible.",
                     given=repr(value),
                     expected="a relative standard deviation from 0 to 10" if name == "cv" else "a number from 0.1",
-                    repair=f"{type(self).__name__}(0.05) means 5 %",
+                    repair="Normal(0.05) and LogNormal(0.05) mean 5 %",
                 )
 
     def factors(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
         """Relative values from uniform numbers strictly between 0 and 1, of the same shape."""
         low = ndtr(-self.truncation)
-        return self._shape(np.asarray(ndtri(low + u * (1 - 2 * low))))
+        return np.clip(self._shape(np.asarray(ndtri(low + u * (1 - 2 * low)))), *self.support)
 
     @property
     def support(self) -> tuple[float, float]:
@@ -66,8 +67,11 @@ class Law:
         least, largest = self._shape(np.array([-self.truncation, self.truncation]))
         return float(least), float(largest)
 
+    positive: ClassVar[bool] = False
+    """Whether every value is positive, whatever the truncation."""
+
     def _shape(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
-        raise TypeError("use Normal or LogNormal")
+        raise NotImplementedError
 
 
 class Normal(Law):
@@ -79,6 +83,8 @@ class Normal(Law):
 
 class LogNormal(Law):
     """Log-normal with mean 1, ``exp(s z - s**2/2)`` with ``s**2 = ln(1 + cv**2)``: always positive."""
+
+    positive = True
 
     def _shape(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
         variance = math.log1p(self.cv * self.cv)
@@ -99,7 +105,7 @@ class Variation:
         Correlation of the devices of one chip, 0 to 1: each parameter shares a factor between all devices of a chip.
     **d2d : float or Law
         Device-to-device variation; a number is a coefficient of variation under the law that the model gives for
-        this parameter (``MTJ.LAWS``), ``Normal(0.05)`` or ``LogNormal(0.05, truncation=4)`` say it in full.
+        this parameter (``MTJ.laws()``), ``Normal(0.05)`` or ``LogNormal(0.05, truncation=4)`` say it in full.
 
     Raises
     ------
@@ -113,78 +119,84 @@ class Variation:
     """
 
     def __init__(self, *, c2c: Mapping[str, float | Law] = MappingProxyType({}), die: float = 0.0, **d2d: float | Law):
-        if not (isinstance(die, int | float) and 0 <= die <= 1):
+        if not (is_real(die) and 0 <= die <= 1):
             raise DeviceError(
                 "The correlation of a die is impossible.", given=repr(die), expected="0 to 1", repair="die=0.5"
             )
+        if not isinstance(c2c, Mapping):
+            raise DeviceError(
+                "Cycle-to-cycle variation is given by parameter.",
+                given=repr(c2c),
+                expected="a mapping of parameter to spread",
+                repair='c2c={"reset": 0.02}',
+            )
         for spread in (*d2d.values(), *c2c.values()):
-            if not isinstance(spread, Law):
-                Law(spread)
+            if not isinstance(spread, Normal | LogNormal):
+                Normal(spread)  # type: ignore[arg-type]  # refuses what is no number, a bare Law among it
         self.d2d: Mapping[str, float | Law] = MappingProxyType(dict(d2d))
         self.c2c: Mapping[str, float | Law] = MappingProxyType(dict(c2c))
         self.die = float(die)
         self._every: float | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (dict(self.d2d), dict(self.c2c), self.die, self._every)
+
     @classmethod
-    def all(cls, cv: float) -> Variation:
+    def all(cls, cv: float, *, c2c: Mapping[str, float | Law] = MappingProxyType({}), die: float = 0.0) -> Variation:
         """The same relative spread for every parameter that the model gives a law for."""
         Law(cv)
-        variation = cls()
+        variation = cls(c2c=c2c, die=die)
         variation._every = cv
         return variation
 
-    def laws(self, model: Mapping[str, type[Law]], more: Iterable[str] = ()) -> dict[str, Law]:
-        """Device-to-device laws for a device of a ``model``.
+    def laws(self, model: Mapping[str, type[Law]], every: Iterable[str]) -> dict[str, Law]:
+        """Device-to-device laws for a device of a model.
 
         Parameters
         ----------
         model : mapping of parameter to kind of Law
-            Parameters that spread, each with its default law.
-        more : iterable of str
-            Parameters that :meth:`all` leaves alone, but that may be named; normal by default.
+            Parameters that can spread, each with its default law.
+        every : iterable of str
+            The ones that :meth:`all` spreads.
 
         Raises
         ------
         DeviceError
             A spread is given for a parameter that the device does not have.
         """
-        given = dict.fromkeys(model, self._every) if self._every is not None else self.d2d
-        return _resolved(given, model, more)
+        return _resolved(self.d2d if self._every is None else dict.fromkeys(every, self._every), model)
 
-    def cycle_laws(self, model: Mapping[str, type[Law]], more: Iterable[str] = ()) -> dict[str, Law]:
+    def cycle_laws(self, model: Mapping[str, type[Law]]) -> dict[str, Law]:
         """Cycle-to-cycle laws, otherwise as :meth:`laws`."""
-        return _resolved(self.c2c, model, more)
+        return _resolved(self.c2c, model)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Variation) and repr(self) == repr(other)
+        return isinstance(other, Variation) and self.__reduce__() == other.__reduce__()
 
     def __hash__(self) -> int:
-        return hash(repr(self))
+        return hash((frozenset(self.d2d.items()), frozenset(self.c2c.items()), self.die, self._every))
 
     def __repr__(self) -> str:
-        if self._every is not None:
-            return f"Variation.all({self._every})"
-        parts = [f"{name}={spread}" for name, spread in self.d2d.items()]
+        name = "Variation" if self._every is None else "Variation.all"
+        parts = [f"{parameter}={spread}" for parameter, spread in self.d2d.items()]
+        parts += [str(self._every)] * (self._every is not None)
         parts += [f"c2c={dict(self.c2c)}"] * bool(self.c2c) + [f"die={self.die}"] * bool(self.die)
-        return f"Variation({', '.join(parts)})"
+        return f"{name}({', '.join(parts)})"
 
 
-def _resolved(
-    spreads: Mapping[str, float | Law | None], model: Mapping[str, type[Law]], more: Iterable[str]
-) -> dict[str, Law]:
-    known = {**dict.fromkeys(more, Normal), **model}
-    if unknown := [name for name in spreads if name not in known]:
+def _rebuilt(d2d: dict[str, float | Law], c2c: dict[str, float | Law], die: float, every: float | None) -> Variation:
+    return Variation(c2c=c2c, die=die, **d2d) if every is None else Variation.all(every, c2c=c2c, die=die)
+
+
+def _resolved(spreads: Mapping[str, float | Law], model: Mapping[str, type[Law]]) -> dict[str, Law]:
+    if unknown := [name for name in spreads if name not in model]:
         raise DeviceError(
             "A spread is given for a parameter that the device does not have.",
             given=", ".join(unknown),
-            expected=f"some of {', '.join(known)}",
-            repair=f"Variation({next(iter(known))}=0.05)",
+            expected=f"some of {', '.join(model)}",
+            repair=f"Variation({next(iter(model))}=0.05)",
         )
-    return {
-        name: spread if isinstance(spread, Law) else known[name](spread)
-        for name, spread in spreads.items()
-        if spread is not None
-    }
+    return {name: spread if isinstance(spread, Law) else model[name](spread) for name, spread in spreads.items()}
 
 
 def device_factors(law: Law, seed: int, stream: str, n: int, chip: int, die: float = 0.0) -> NDArray[np.float64]:

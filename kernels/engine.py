@@ -1,8 +1,8 @@
 """The tick loop: sparse spikes through frozen networks, one sample after the other.
 
 In tick t each population, in an order in which zero delays run forward, (1) receives the spikes due at t, (2) is
-stepped exactly under the drive they make, (3) fires and resets. Spikes stand in a ring of lists, one list for
-each population and each tick that a delay can still ask for.
+stepped exactly under the drive they make, (3) fires; the reset is applied where the next tick reads the position.
+Spikes stand in a ring of lists, one list for each population and each tick that a delay can still ask for.
 """
 
 from __future__ import annotations
@@ -13,18 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsim.kernels._jit import inline, jit
-from eventsim.kernels.neuron import DeviceArrays, device_row, mtj_fire, mtj_sweep, readout_tick
+from eventsim.kernels.neuron import DeviceArrays, Key, Model, device_row, readout_tick, tick
 from eventsim.kernels.synapse import add_drive, add_row
 
-SOURCE, MTJ, READOUT = 0, 1, 2
-"""Kinds of population."""
+SOURCE, READOUT = -1, -2
+"""Kinds of population besides the models of :mod:`eventsim.kernels.neuron`."""
 
 
 class Frozen(NamedTuple):
     """A network as flat arrays. Neurons are numbered through all populations; projections stand by target."""
 
     kind: NDArray[np.int64]
-    """(populations,) one of SOURCE, MTJ, READOUT."""
+    """(populations,) SOURCE, READOUT, or the model of its neurons."""
+    soft: NDArray[np.bool_]
+    """(populations,) soft reset."""
+    hold: NDArray[np.int64]
+    """(populations,) refractory ticks."""
+    stream: NDArray[np.uint64]
+    """(populations,) stream of its random numbers."""
     start: NDArray[np.int64]
     """(populations + 1,) first neuron of each population."""
     order: NDArray[np.int64]
@@ -47,6 +53,8 @@ class Frozen(NamedTuple):
     """(neurons,) constant drive."""
     readout: NDArray[np.int64]
     """(populations,) column at which a readout population begins in ``Probes.readout``; not read for others."""
+    rest: NDArray[np.float32]
+    """(neurons,) positions at rest, in kernel units."""
     devices: DeviceArrays
     """(neurons,) devices; entries of sources and readouts are not read."""
 
@@ -61,13 +69,13 @@ class Probes(NamedTuple):
     column_reads: NDArray[np.int64]
     """(samples, populations) neuron-ticks in which a spike arrived."""
     drive_squared: NDArray[np.float64]
-    """(samples, populations) sum of the squared drive over the neurons and ticks of MTJ populations."""
+    """(samples, populations) sum of the squared drive over the neurons and ticks of populations of neurons."""
     readout: NDArray[np.float32]
     """(samples, readout neurons) integrated drive."""
     raster: NDArray[np.uint8]
     """(samples, ticks, recorded) spikes of the recorded neurons."""
     membrane: NDArray[np.float32]
-    """(samples, ticks, recorded) position before reset (nm)."""
+    """(samples, ticks, recorded) position before reset, in kernel units."""
     drive: NDArray[np.float32]
     """(samples, ticks, recorded) drive."""
 
@@ -102,24 +110,24 @@ def _deliver(net, pop, t, fired, n_fired, levels, drive, probes, b):
 
 
 @inline
-def _integrate(net, pop, x, drive):
+def _integrate(net, pop, before, drive, reached):
     """One tick of readout population ``pop``."""
     first = net.start[pop]
     for j in range(net.start[pop + 1] - first):
-        x[first + j] = readout_tick(x[first + j], drive[j])
+        reached[first + j] = readout_tick(before[first + j], drive[j])
 
 
 @inline
-def _step(net, pop, slot, fired, n_fired, x, drive, reached):
-    """One tick of MTJ population ``pop``: positions before reset go to ``reached``, who fired into the ring."""
+def _step(net, pop, slot, fired, n_fired, before, wait, drive, key, reached):
+    """One tick of a population of neurons: positions before reset go to ``reached``, who fired into the ring."""
     first, last = net.start[pop], net.start[pop + 1]
     size = last - first
-    row, devices = x[first:last], device_row(net.devices, first, last)
-    mtj_sweep(row, drive[:size], devices, reached[:size])
+    devices, end = device_row(net.devices, first, last), reached[first:last]
+    model = Model(net.kind[pop], net.soft[pop], net.hold[pop])
+    tick(model, before[first:last], devices.threshold, wait[first:last], drive[:size], devices, key, end)
     count = 0
     for j in range(size):
-        spike, row[j] = mtj_fire(reached[j], devices, j)
-        if spike:
+        if end[j] >= devices.threshold[j]:
             fired[slot, first + count] = j
             count += 1
     n_fired[slot, pop] = count
@@ -136,7 +144,7 @@ def _probe(net, pop, slot, fired, n_fired, drive, reached, column, probes, b, t)
     probes.spikes[b, pop] += n_fired[slot, pop]
     if column >= 0:
         probes.drive[b, t, column : column + size] = drive[:size]
-        probes.membrane[b, t, column : column + size] = reached[:size]
+        probes.membrane[b, t, column : column + size] = reached[net.start[pop] : net.start[pop + 1]]
         for m in range(n_fired[slot, pop]):
             probes.raster[b, t, column + fired[slot, net.start[pop] + m]] = 1
 
@@ -155,7 +163,7 @@ def _emit(net, pop, slot, offsets, addresses, frame, fired, n_fired, probes, b):
 
 
 @jit
-def run(net, offsets, addresses, ticks, recorded, first_sample, last_sample, probes):
+def run(net, offsets, addresses, ticks, recorded, seed, first_sample, last_sample, probes):
     """Run samples ``first_sample .. last_sample - 1`` from rest, each by itself.
 
     Parameters
@@ -168,6 +176,8 @@ def run(net, offsets, addresses, ticks, recorded, first_sample, last_sample, pro
     ticks : int
     recorded : int64 array, shape (populations,)
         Column of the probes at which a population begins, or -1.
+    seed : uint64
+        Of stochastic neurons.
     first_sample, last_sample : int
     probes : Probes
         Added to; zero before the run.
@@ -179,24 +189,28 @@ def run(net, offsets, addresses, ticks, recorded, first_sample, last_sample, pro
     fired = np.empty((n_slots, n_neurons), np.int32)
     n_fired = np.zeros((n_slots, n_pops), np.int64)
     levels = np.empty(n_neurons, np.int32)
-    x = np.empty(n_neurons, np.float32)
-    drive = np.empty(n_neurons, np.float32)
+    before = np.empty(n_neurons, np.float32)  # positions before reset, of the last tick and of this one
     reached = np.empty(n_neurons, np.float32)
+    wait = np.empty(n_neurons, np.int32)
+    drive = np.empty(n_neurons, np.float32)
     for b in range(first_sample, last_sample):
-        x[:] = np.float32(0.0)
+        before[:] = net.rest
+        wait[:] = 0
         for t in range(ticks):
-            slot = t % n_slots
+            slot, counter = t % n_slots, (np.uint64(b) << np.uint64(32)) + np.uint64(t)
             for pop in net.order:
                 if net.kind[pop] == SOURCE:
                     _emit(net, pop, slot, offsets, addresses, b * ticks + t, fired, n_fired, probes, b)
                     continue
                 _deliver(net, pop, t, fired, n_fired, levels, drive, probes, b)
                 if net.kind[pop] == READOUT:
-                    _integrate(net, pop, x, drive)
+                    _integrate(net, pop, before, drive, reached)
                 else:
-                    _step(net, pop, slot, fired, n_fired, x, drive, reached)
+                    key = Key(seed, net.stream[pop], counter)
+                    _step(net, pop, slot, fired, n_fired, before, wait, drive, key, reached)
                     _probe(net, pop, slot, fired, n_fired, drive, reached, recorded[pop], probes, b, t)
+            before, reached = reached, before
         for pop in range(n_pops):
             if net.kind[pop] == READOUT:
                 for j in range(net.start[pop + 1] - net.start[pop]):
-                    probes.readout[b, net.readout[pop] + j] = x[net.start[pop] + j]
+                    probes.readout[b, net.readout[pop] + j] = before[net.start[pop] + j]

@@ -1,17 +1,8 @@
-"""The skyrmion-MTJ neuron, stepped exactly: the one place in which its equation is solved.
+"""Neurons of every model behind one door: what the engine, the trainer and the device classes step.
 
-The membrane is the position ``x`` (nm) of a skyrmion on its track, equation (1) of Li et al., "Novel knowledge
-distillation to improve training accuracy of spin-based SNN"::
-
-    k1 dx/dt = x**2 + k2 x + q,        h = -k2/2,   D = h**2 - q,   s = t/k1,   u = D s**2
-
-a Riccati equation (the quadratic integrate-and-fire neuron of computational neuroscience) whose flow over a time
-``t`` of constant drive ``q`` is one quotient in all regimes::
-
-    x' = (x + g (q - h x)) / (1 - g (x - h)),   g = tanh(sqrt(D) s)/sqrt(D)   (tan(w s)/w with w = sqrt(-D) for D < 0)
-
-Functions here see scalars of one type, float32 or float64, and return the same type; literals are cast to it.
-A run-away through infinity within the step is the value ``inf``, which is above every threshold.
+A tick of a population: each neuron starts from its position after the last reset, is stepped exactly under the drive of
+the tick, and fires where it reached its threshold. Positions are kept *before* reset; the reset is applied where the
+next tick reads them, so that one array holds both the membrane and who fired.
 """
 
 from __future__ import annotations
@@ -22,36 +13,86 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsim.kernels._intrinsic import bits
 from eventsim.kernels._jit import inline, jit
+from eventsim.kernels.models import (
+    leaky_passage,
+    leaky_step,
+    oscillator_passage,
+    oscillator_slopes,
+    oscillator_step,
+    poisson_probability,
+    switching_probability,
+    taper_passage,
+    taper_slopes,
+    taper_step,
+    telegraph_probability,
+    wall_passage,
+    wall_slopes,
+    wall_step,
+)
+from eventsim.kernels.riccati import (
+    far_step,
+    near_limit,
+    near_step,
+    riccati_decay,
+    riccati_passage,
+    riccati_slopes,
+    riccati_step,
+)
+from eventsim.kernels.rng import block, unit
 
-# [4/4] Pade quotient of G(u) = tanh(sqrt u)/sqrt u, numerator A and denominator B, both with constant term 1.
-# Relative error at most 9e-17 for |u| <= 1; its denominator is positive for u > -2.46.
-_A1, _A2, _A3, _A4 = 4729725 / 34459425, 135135 / 34459425, 990 / 34459425, 1 / 34459425
-_B1, _B2, _B3, _B4 = 16216200 / 34459425, 945945 / 34459425, 13860 / 34459425, 45 / 34459425
-_PADE_LIMIT = 1.0
+SKYRMION, LEAKY, WALL, TAPER, OSCILLATOR, SWITCHING, TELEGRAPH, POISSON = range(8)
+"""Models. Up to OSCILLATOR the state moves and fires at a threshold, from SWITCHING on a draw decides."""
+
+
+SOFT_CUT = 2.0**-10
+"""A soft reset goes at least this share of the way from threshold to reset below the threshold."""
 
 
 class DeviceArrays(NamedTuple):
-    """MTJ neurons as arrays of one float type, shape (n,): what a tick needs to know of each device."""
+    """Neurons as arrays of one float type, shape (n,): what a tick needs to know of each device.
 
-    half: NDArray[np.floating]
-    """h = -k2/2 (nm), half the way to the unstable point."""
-    time: NDArray[np.floating]
-    """s = dt/k1 (1/nm), the length of a tick."""
+    Positions are in the unit of the model: k1/dt of the device for the skyrmion, nm for the others.
+    """
+
+    a: NDArray[np.floating]
+    """Constant of the model; for the skyrmion h = -k2/2 dt/k1."""
+    b: NDArray[np.floating]
+    """Second constant of the model; none for the skyrmion."""
     gain: NDArray[np.floating]
-    """q/I (nm**2), what one unit of drive adds to the right-hand side of the equation."""
+    """What one unit of drive adds to the right-hand side of the model's equation in a tick."""
     threshold: NDArray[np.floating]
-    """Position of the read head (nm)."""
+    """Position of the read head."""
     reset: NDArray[np.floating]
-    """Position after a spike (nm)."""
+    """Position after a spike."""
+
+
+class Model(NamedTuple):
+    """What all neurons of a population share."""
+
+    kind: int
+    """One of SKYRMION ... POISSON."""
+    soft: bool
+    """Reset by subtraction of the distance from reset to threshold."""
+    hold: int
+    """Refractory ticks after a spike, in which the neuron neither integrates nor fires."""
+
+
+class Key(NamedTuple):
+    """Where the random numbers of a tick come from, all uint64; read by stochastic models only."""
+
+    seed: np.uint64
+    stream: np.uint64
+    counter: np.uint64
 
 
 @inline
 def device_row(devices, first, last):
     """Devices ``first .. last - 1``, as views."""
     return DeviceArrays(
-        devices.half[first:last],
-        devices.time[first:last],
+        devices.a[first:last],
+        devices.b[first:last],
         devices.gain[first:last],
         devices.threshold[first:last],
         devices.reset[first:last],
@@ -59,183 +100,143 @@ def device_row(devices, first, last):
 
 
 @inline
-def _pade(u):
-    """Numerator and denominator of G(u), |u| <= 1."""
-    f = type(u)
-    one = f(1.0)
-    a = one + u * (f(_A1) + u * (f(_A2) + u * (f(_A3) + u * f(_A4))))
-    b = one + u * (f(_B1) + u * (f(_B2) + u * (f(_B3) + u * f(_B4))))
-    return a, b
+def below(x, threshold, reset):
+    """``x``, but by a share of the way from threshold to reset below the threshold: what must not fire."""
+    return min(x, threshold - (threshold - reset) * type(x)(SOFT_CUT))
 
 
 @inline
-def _pade_slopes(u):
-    """Derivatives of numerator and denominator of :func:`_pade`: the exact slope of the map that is stepped."""
-    f = type(u)
-    a = f(_A1) + u * (f(2 * _A2) + u * (f(3 * _A3) + u * f(4 * _A4)))
-    b = f(_B1) + u * (f(2 * _B2) + u * (f(3 * _B3) + u * f(4 * _B4)))
-    return a, b
+def after_reset(reached, threshold, reset, soft, cut):
+    """Position that a neuron goes on from: reset where it reached the threshold; ``cut`` for models that run away.
 
-
-@inline
-def _relaxation(x, q, h, s, root):
-    """D > 0, a long step, root = sqrt(D): decay towards the stable root; nothing overflows for any length.
-
-    Returns the stable root, the distance to it, the decay factor E, W = (1 - E)/(2 root) and the denominator.
+    A soft reset subtracts the way from reset to threshold; what a run-away leaves is cut just below the threshold.
     """
-    f = type(x)
-    one, two = f(1.0), f(2.0)
-    lower = q / (h + root)
-    distance = x - lower
-    decay = math.exp(-two * root * s)
-    width = -math.expm1(-two * root * s) / (two * root)
-    return lower, distance, decay, width, one - distance * width
+    left = reached - (threshold - reset) if soft else reset
+    if soft and cut:
+        left = below(left, threshold, reset)
+    return left if reached >= threshold else reached
+
+
+@jit
+def skyrmion_sweep(before, fired_at, drive, devices, soft, reached):
+    """:func:`riccati_step` for a row of devices, arranged so that it vectorises; arguments as for :func:`tick`."""
+    f = type(before[0])
+    zero, inf = f(0.0), f(math.inf)
+    far = bits(zero)
+    for j in range(before.size):
+        x = after_reset(before[j], fired_at[j], devices.reset[j], soft, True)
+        y, den, d = near_step(x, devices.gain[j] * drive[j], devices.a[j])
+        far = max(far, bits(abs(d)))
+        reached[j] = y if den > zero else inf
+    if far > bits(near_limit(zero)):
+        for j in range(before.size):
+            h, q = devices.a[j], devices.gain[j] * drive[j]
+            _, _, d = near_step(zero, q, h)
+            if abs(d) > near_limit(d):
+                reached[j] = far_step(after_reset(before[j], fired_at[j], devices.reset[j], soft, True), q, h, d)
+
+
+@jit
+def flow(kind, x, drive, a, b, gain, reset):
+    """Position one tick later, of the models that move; ``reset`` is the thermal level of the oscillator."""
+    if kind == SKYRMION:
+        return riccati_step(x, gain * drive, a)
+    if kind == LEAKY:
+        return leaky_step(x, drive, a, gain)
+    if kind == WALL:
+        return wall_step(x, drive, a, gain)
+    if kind == TAPER:
+        return taper_step(x, drive, a, b, gain)
+    return oscillator_step(max(x, reset), drive, a, b, gain, reset)
+
+
+@jit
+def slopes(kind, x, drive, a, b, gain, reset):
+    """Derivatives of :func:`flow` by the position and by the drive."""
+    if kind == SKYRMION:
+        by_start, by_q = riccati_slopes(x, gain * drive, a)
+        return by_start, gain * by_q
+    if kind == LEAKY:
+        return a, gain
+    if kind == WALL:
+        return wall_slopes(x, drive, a, gain)
+    if kind == TAPER:
+        return taper_slopes(x, drive, a, b, gain)
+    by_start, by_drive = oscillator_slopes(max(x, reset), drive, a, b, gain, reset)
+    return (by_start if x >= reset else type(x)(0.0)), by_drive
+
+
+@jit
+def passage(kind, x, drive, a, b, gain, reset, threshold):
+    """First passage of the models that move (ticks)."""
+    if kind == SKYRMION:
+        return riccati_passage(x, gain * drive, a, threshold)
+    if kind == LEAKY:
+        return leaky_passage(x, drive, b, gain, threshold)
+    if kind == WALL:
+        return wall_passage(x, drive, a, gain, threshold)
+    if kind == TAPER:
+        return taper_passage(x, drive, a, b, gain, threshold)
+    return oscillator_passage(max(x, reset), drive, a, b, gain, threshold)
+
+
+@jit
+def probability(kind, x, drive, a, b, gain, threshold):
+    """Probability that a stochastic model is found switched at the end of a tick, and its slope by the drive."""
+    if kind == SWITCHING:
+        return switching_probability(drive, a, b, gain)
+    if kind == TELEGRAPH:
+        return telegraph_probability(x, drive, a, b, gain)
+    return poisson_probability(drive, a, b, gain, threshold)
+
+
+@jit
+def _draw_sweep(kind, before, drive, devices, key, reached):
+    """Stochastic models: 1 and, where the state does not outlive the tick, infinity for a spike."""
+    f = type(before[0])
+    for j in range(before.size):
+        p, _ = probability(kind, before[j], drive[j], devices.a[j], devices.b[j], devices.gain[j], devices.threshold[j])
+        word, more, _, _ = block(key.seed, key.stream, np.uint64(j), key.counter)
+        spike = unit(word, more) < p
+        reached[j] = (f(1.0) if kind == TELEGRAPH else f(math.inf)) if spike else f(0.0)
 
 
 @inline
-def _rotation(x, h, s, omega):
-    """D < 0, a long step, omega = sqrt(-D): cosine, sine/omega and the denominator, 0 from the blow-up angle on."""
-    f = type(x)
-    angle = omega * s
-    y = x - h
-    if angle >= math.atan2(omega, y):
-        return f(0.0), f(0.0), f(0.0)
-    c, sine = math.cos(angle), math.sin(angle) / omega
-    return c, sine, c - sine * y
-
-
-@inline
-def _far_step(x, q, h, s, d):
-    f = type(x)
-    if d > f(0.0):
-        lower, distance, decay, _, den = _relaxation(x, q, h, s, math.sqrt(d))
-        return lower + distance * decay / den if den > f(0.0) else f(math.inf)
-    c, sine, den = _rotation(x, h, s, math.sqrt(-d))
-    return ((c - h * sine) * x + sine * q) / den if den > f(0.0) else f(math.inf)
-
-
-@inline
-def _far_slopes(x, q, h, s, d):
-    f = type(x)
-    one, two, half = f(1.0), f(2.0), f(0.5)
-    if d > f(0.0):
-        root = math.sqrt(d)
-        _, distance, decay, width, den = _relaxation(x, q, h, s, root)
-        if not den > f(0.0):
-            return f(0.0), f(0.0)
-        rho = distance / (two * root)
-        rest = one - rho
-        by_drive = rho * rho * width * decay + two * rho * rest * s * decay + rest * rest * width
-        return decay / (den * den), by_drive / (den * den)
-    c, sine, den = _rotation(x, h, s, math.sqrt(-d))
-    if not den > f(0.0):
-        return f(0.0), f(0.0)
-    y = x - h
-    k = (sine * c - s) / (two * d)
-    return one / (den * den), (half * (s + sine * c) - y * sine * sine + y * y * k) / (den * den)
-
-
-@inline
-def _near_step(x, q, h, s, u):
-    """The step where |u| <= 1: one division, no branch."""
-    f = type(x)
-    a, b = _pade(u)
-    g = s * a
-    den = b - g * (x - h)
-    reached = (x * b + g * (q - h * x)) / den
-    return reached if den > f(0.0) else f(math.inf)
-
-
-@inline
-def mtj_step(x, q, h, s):
-    """Position after a step of constant drive.
+def tick(model, before, fired_at, wait, drive, devices, key, reached):
+    """One tick of a row of neurons.
 
     Parameters
     ----------
-    x : float
-        Position at the start (nm).
-    q : float
-        Drive term of the equation (nm**2).
-    h : float
-        Half the distance to the unstable point, -k2/2 (nm).
-    s : float
-        Length of the step over k1, t/k1 (1/nm).
-
-    Returns
-    -------
-    float
-        Position at the end (nm); ``inf`` if it ran away through infinity on the way.
-    """
-    d = h * h - q
-    u = d * s * s
-    if abs(u) <= type(x)(_PADE_LIMIT):
-        return _near_step(x, q, h, s, u)
-    return _far_step(x, q, h, s, d)
-
-
-@inline
-def mtj_slopes(x, q, h, s):
-    """Derivatives of :func:`mtj_step` by the start and by the drive term, both 0 where the step ran away.
-
-    Returns
-    -------
-    tuple of float
-        dx'/dx (1) and dx'/dq (1/nm).
-    """
-    f = type(x)
-    one = f(1.0)
-    d = h * h - q
-    u = d * s * s
-    if abs(u) <= f(_PADE_LIMIT):
-        a, b = _pade(u)
-        slope_a, slope_b = _pade_slopes(u)
-        g = s * a / b
-        y = x - h
-        den = one - g * y
-        if not den > f(0.0):
-            return f(0.0), f(0.0)
-        g_by_d = s * s * s * (slope_a * b - a * slope_b) / (b * b)
-        return (one - d * g * g) / (den * den), g / den - g_by_d * (y * y - d) / (den * den)
-    return _far_slopes(x, q, h, s, d)
-
-
-@inline
-def mtj_sweep(x, drive, devices, reached):
-    """Step a row of devices over one tick: :func:`mtj_step` for each, arranged so that it vectorises.
-
-    Parameters
-    ----------
-    x : float array, shape (n,)
-        Positions at the start of the tick (nm).
+    model : Model
+    before : float array, shape (n,)
+        Positions at the end of the last tick, before reset.
+    fired_at : float array, shape (n,)
+        Thresholds that decided who fired in the last tick: those of ``devices``, infinite where resets are done.
+    wait : int32 array, shape (n,)
+        Refractory ticks that are left; updated, and not read where the model has none.
     drive : float array, shape (n,)
         Dimensionless drive of the tick.
-    devices : DeviceArrays
-        n of them.
+    devices : DeviceArrays, n of them
+    key : Key
     reached : float array, shape (n,)
-        Written: positions at the end of the tick, before reset (nm).
+        Written: positions at the end of the tick, before reset; a neuron fired where ``reached >= threshold``.
     """
-    far = 0
-    for j in range(x.size):
-        h, s, q = devices.half[j], devices.time[j], devices.gain[j] * drive[j]
-        u = (h * h - q) * s * s
-        far += abs(u) > type(u)(_PADE_LIMIT)
-        reached[j] = _near_step(x[j], q, h, s, u)
-    if far:
-        for j in range(x.size):
-            h, s, q = devices.half[j], devices.time[j], devices.gain[j] * drive[j]
-            d = h * h - q
-            if abs(d * s * s) > type(d)(_PADE_LIMIT):
-                reached[j] = _far_step(x[j], q, h, s, d)
-
-
-@inline
-def mtj_fire(reached, devices, i):
-    """Compare with the threshold and reset: whether device ``i`` fires, and the position it goes on from (nm).
-
-    Motion within a tick is monotone, so the comparison at its end misses no crossing.
-    """
-    spike = reached >= devices.threshold[i]
-    return spike, devices.reset[i] if spike else reached
+    if model.kind == SKYRMION:
+        skyrmion_sweep(before, fired_at, drive, devices, model.soft, reached)
+    elif model.kind < SWITCHING:
+        for j in range(before.size):
+            x = after_reset(before[j], fired_at[j], devices.reset[j], model.soft, model.kind == SKYRMION)
+            reached[j] = flow(model.kind, x, drive[j], devices.a[j], devices.b[j], devices.gain[j], devices.reset[j])
+    else:
+        _draw_sweep(model.kind, before, drive, devices, key, reached)
+    if model.hold:
+        for j in range(before.size):
+            if wait[j] > 0:
+                wait[j] -= np.int32(1)
+                held = after_reset(before[j], fired_at[j], devices.reset[j], model.soft, model.kind == SKYRMION)
+                reached[j] = below(held, devices.threshold[j], devices.reset[j])
+            elif reached[j] >= devices.threshold[j]:
+                wait[j] = np.int32(model.hold)
 
 
 @inline
@@ -245,7 +246,61 @@ def readout_tick(x, drive):
 
 
 @jit
-def mtj_flow(x, q, h, s, reached):
-    """:func:`mtj_step` over arrays of one shape (n,); ``reached`` is written."""
+def respond(model, x, wait, drive, devices, key, reached):
+    """Run neurons, each under a drive of its own, tick by tick.
+
+    Parameters
+    ----------
+    x, wait : float and int32 arrays, shape (n,)
+        State: position after reset, and refractory ticks that are left; both updated.
+    drive : float array, shape (ticks, n)
+    key : Key
+        Of the first tick; the counter goes up by one with each.
+    reached : float array, shape (ticks, n)
+        Written: positions before reset.
+    """
+    never = np.full_like(x, math.inf)
+    for t in range(drive.shape[0]):
+        now = Key(key.seed, key.stream, key.counter + np.uint64(t))
+        tick(model, x, never, wait, drive[t], devices, now, reached[t])
+        for j in range(x.size):
+            x[j] = after_reset(
+                reached[t, j], devices.threshold[j], devices.reset[j], model.soft, model.kind == SKYRMION
+            )
+            if model.kind == TELEGRAPH:
+                x[j] = reached[t, j]
+
+
+@jit
+def flow_of(kind, x, drive, a, b, gain, reset, out):
+    """:func:`flow` over arrays of one shape (n,); ``out`` is written."""
     for i in range(x.size):
-        reached[i] = mtj_step(x[i], q[i], h[i], s[i])
+        out[i] = flow(kind, x[i], drive[i], a[i], b[i], gain[i], reset[i])
+
+
+@jit
+def slopes_of(kind, x, drive, a, b, gain, reset, out):
+    """:func:`slopes` over arrays of one shape (n,); ``out``, shape (2, n), is written."""
+    for i in range(x.size):
+        out[0, i], out[1, i] = slopes(kind, x[i], drive[i], a[i], b[i], gain[i], reset[i])
+
+
+@jit
+def passage_of(kind, x, drive, a, b, gain, reset, threshold, out):
+    """:func:`passage` over arrays of one shape (n,); ``out`` is written."""
+    for i in range(x.size):
+        out[i] = passage(kind, x[i], drive[i], a[i], b[i], gain[i], reset[i], threshold[i])
+
+
+@jit
+def probability_of(kind, x, drive, a, b, gain, threshold, out):
+    """:func:`probability` over arrays of one shape (n,); ``out``, shape (2, n), is written."""
+    for i in range(x.size):
+        out[0, i], out[1, i] = probability(kind, x[i], drive[i], a[i], b[i], gain[i], threshold[i])
+
+
+@jit
+def decay_of(x, h, ticks, out):
+    """:func:`riccati_decay` over arrays of one shape (n,); ``out`` is written."""
+    for i in range(x.size):
+        out[i] = riccati_decay(x[i], h[i], ticks[i])

@@ -17,12 +17,13 @@ import math
 import numpy as np
 
 from eventsim.kernels._jit import inline, jit
-from eventsim.kernels.neuron import mtj_fire, mtj_slopes, mtj_sweep, readout_tick
+from eventsim.kernels.neuron import after_reset, readout_tick
+from eventsim.kernels.riccati import riccati_slopes, riccati_step
 
 
 @inline
 def sigmoid_surrogate(reached, threshold, sharpness):
-    """Smooth spike sigma(sharpness (x/threshold - 1)) and its derivative by x (1/nm)."""
+    """Smooth spike sigma(sharpness (x/threshold - 1)) and its derivative by x."""
     f = type(reached)
     one = f(1.0)
     p = one / (one + math.exp(-sharpness * (reached / threshold - one)))
@@ -54,19 +55,18 @@ def mtj_forward(drive, devices, sharpness, detach_reset, smooth, spikes, kappa):
     f = type(drive[0, 0, 0])
     one, zero = f(1.0), f(0.0)
     x = np.empty(n, drive.dtype)
-    reached = np.empty(n, drive.dtype)
     carried = np.empty(n, drive.dtype)
     for b in range(samples):
         x[:] = zero
         carried[:] = zero
         kappa[b] = zero
         for t in range(ticks):
-            mtj_sweep(x, drive[b, t], devices, reached)
             for i in range(n):
                 threshold, reset = devices.threshold[i], devices.reset[i]
-                by_start, by_q = mtj_slopes(x[i], devices.gain[i] * drive[b, t, i], devices.half[i], devices.time[i])
-                fired, left = mtj_fire(reached[i], devices, i)
-                u = reached[i]
+                h, q = devices.a[i], devices.gain[i] * drive[b, t, i]
+                u = riccati_step(x[i], q, h)
+                by_start, by_q = riccati_slopes(x[i], q, h)
+                fired, left = u >= threshold, after_reset(u, threshold, reset, False, True)
                 if u > f(2.0) * threshold:
                     u, by_start, by_q = f(2.0) * threshold, zero, zero
                 p, surrogate = sigmoid_surrogate(u, threshold, f(sharpness))

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsim.device import Variation
 from eventsim.energy import EnergyLine, energy
 from eventsim.events import Events
 from eventsim.network import Network, Population
@@ -17,6 +16,7 @@ from eventsim.simulate import simulate
 from eventsim.training.fit import accuracy
 from eventsim.training.layers import Array, Params, Spiking
 from eventsim.training.model import Model
+from eventsim.variation import Variation
 
 
 @dataclass(frozen=True)

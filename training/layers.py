@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from eventsim import keys
 from eventsim.device import Devices
 from eventsim.errors import NetworkError
+from eventsim.kernels.neuron import SKYRMION
 from eventsim.kernels.ratebp import mtj_forward
 from eventsim.kernels.synapse import drive_from_sums
 from eventsim.synapse import largest_level, to_levels
@@ -150,6 +151,14 @@ class Spiking(_Parameterless):
                 given=self.sharpness,
                 expected="0.001 to 1000",
                 repair="sharpness=4.0",
+            )
+        model = self.devices.nominal.model
+        if model != (SKYRMION, False, 0) or self.devices.varies:
+            raise NetworkError(
+                "These neurons cannot be trained.",
+                given=f"{self.devices.nominal}" + " with cycle-to-cycle variation" * self.devices.varies,
+                expected="MTJ neurons with hard reset, no refractory time and no cycle-to-cycle variation",
+                repair="MTJ().identical(n)",
             )
 
     def forward(self, params: Params, x: Array) -> tuple[Array, Array]:

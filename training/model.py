@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from eventsim.device import MTJ, Devices
+from eventsim.device import Devices
 from eventsim.errors import NetworkError
 from eventsim.kernels.ratebp import time_mean
+from eventsim.models import MTJ
 from eventsim.network import AnyPopulation, Network, Population, Projection, Readout, Source
 from eventsim.training.layers import Array, Crossbar, Dense, Layer, Params, ReLU, Spiking
 

@@ -19,7 +19,6 @@ import numpy as np
 import eventsim
 from eventsim import store
 from eventsim.config import DemoConfig
-from eventsim.device import Variation
 from eventsim.events import Events
 from eventsim.network import Network
 from eventsim.parallel import check_threads
@@ -33,6 +32,7 @@ from eventsim.training.loss import Objective
 from eventsim.training.metrics import MetricsFile
 from eventsim.training.model import Model, mtj_mlp, relu_mlp, to_network
 from eventsim.training.teacher import TeacherCache
+from eventsim.variation import Variation
 
 Progress = Callable[[str, int, int], None]
 """Called as ``progress(stage, done, total)``."""

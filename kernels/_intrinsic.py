@@ -1,0 +1,27 @@
+"""Two machine operations that Numba has no name for."""
+
+from __future__ import annotations
+
+from numba import types
+from numba.extending import intrinsic
+
+
+@intrinsic
+def fma(context, a, b, c):
+    """``a * b + c`` rounded once, the same bits on every machine and in vector and scalar code."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.fma(*arguments)
+
+    return a(a, a, a), generate
+
+
+@intrinsic
+def bits(context, x):
+    """The float ``x`` >= 0 read as a whole number, which orders like it: maxima of these vectorise."""
+    whole = types.int32 if x == types.float32 else types.int64
+
+    def generate(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], context.get_value_type(whole))
+
+    return whole(x), generate
