@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 import eventsim
-from eventsim.errors import InputError
+from eventsim.errors import InputError, OutputError
 
 REFUSED = 2
 """Exit code of input that was refused."""
@@ -58,6 +58,48 @@ def demo(
     print_table(results_table(found))
     click.echo(f"Engine against training forward pass: {found.differences} spikes or logits differ.")
     click.echo(f"Report: {out / 'report.html'}")
+
+
+@program.command()
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to make.")
+@click.option("--model", "models", multiple=True, metavar="NAME", help="Model to draw, also several.  [default: all]")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a parameter of the one model.")
+@click.option("--seed", type=int, default=0, help="Decides every random number.")
+def devices(out: Path, models: tuple[str, ...], settings: tuple[str, ...], seed: int) -> None:
+    """Draw every device model: response to pulses, rate against drive, and what is characteristic of it."""
+    from eventsim.config import parse_settings
+    from eventsim.gallery import KINDS, PARAMETER_COLUMNS, build, draw_gallery, parameter_rows
+    from eventsim.report import Table
+    from eventsim.terminal import print_table
+
+    names, changed = models or tuple(KINDS), parse_settings(settings)
+    pictures = draw_gallery(out, names, changed, seed)
+    caption = "Parameters of the models; devices differ in those with a law of variation."
+    print_table(Table(caption, PARAMETER_COLUMNS, parameter_rows(build(names, changed))))
+    for picture in pictures:
+        click.echo(picture)
+
+
+@program.command()
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to make, with the fit as text, JSON and picture.")
+@click.option("--parameters", default="k1,k2,gain", help="What to fit; the others keep their values.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a parameter of the nominal MTJ.")
+def fit(table: Path, out: Path | None, parameters: str, settings: tuple[str, ...]) -> None:
+    """Fit MTJ parameters to measured positions: a CSV table of time_ns, drive, position_nm [, trace, sigma_nm]."""
+    from eventsim.config import parse_settings
+    from eventsim.gallery import build
+    from eventsim.measurement import fit, write_report
+    from eventsim.store import check_new
+
+    nominal = build(["mtj"], parse_settings(settings))["mtj"]
+    if out is not None:
+        check_new(out, OutputError)
+    found = fit(table, parameters=[name.strip() for name in parameters.split(",")], nominal=nominal)
+    click.echo(found)
+    if out is not None:
+        write_report(found, out)
+        click.echo(f"Report: {out / 'fit.txt'}, fit.json, fit.png")
 
 
 def main() -> None:
