@@ -8,6 +8,7 @@ from collections import defaultdict
 import mpmath
 import numpy as np
 
+from eventsim.models import MTJ
 from eventsim.network import Population, Readout, Source
 
 
@@ -65,6 +66,45 @@ def step(x, q, h, s):
     return ((c - h * sine) * x + sine * q) / den if den > 0 else math.inf
 
 
+def neuron_step(device, nominal, x, drive):
+    """One tick of one device of any moving model, by the textbook."""
+    velocity = device["gain"] * drive * nominal.threshold / nominal.dt
+    kind, t = type(nominal).__name__, nominal.dt
+    if kind == "MTJ":
+        return step(x, device["k1"] * velocity, -device["k2"] / 2, t / device["k1"])
+    if kind == "LIF":
+        far = device["tau"] * velocity
+        return far + (x - far) * math.exp(-t / device["tau"])
+    if kind == "IF":
+        return x + velocity * t
+    if kind == "DomainWall":
+        return max(0.0, x + (velocity - device["leak"]) * t)
+    if kind == "TaperedDomainWall":
+        return tapered(x, velocity, device["leak"], device["taper"], t)
+    push, loss = drive * device["gain"], device["damping"]
+    r, m = 2 * loss * (push - 1), 2 * loss * (push + device["nonlinearity"])
+    growth = math.exp(r * t)
+    return max(device["reset"], x * growth / (1 + m * x * (t if r == 0 else (growth - 1) / r)))
+
+
+def tapered(x, velocity, leak, taper, t):
+    """Lambert's W on the width of the track, with the wall resting at x = 0."""
+    width, end = mpmath.mpf(1 + taper * x), mpmath.mpf(velocity) / leak
+    if velocity < leak:
+        gap = velocity - leak * width  # time until the wall is back at 0
+        back = (-(1 - width) / leak - velocity / mpmath.mpf(leak) ** 2 * mpmath.log((velocity - leak) / gap)) / taper
+        if back <= t:
+            return 0.0
+    if velocity == 0:
+        return max(0.0, x - leak * t)
+    if end == width:
+        return x
+    y = width / end
+    argument = (y - 1) * mpmath.exp(y - 1 - leak * taper / end * t)
+    w = mpmath.lambertw(argument, 0 if velocity > 0 else -1).real
+    return float((end * (1 + w) - 1) / taper)
+
+
 def philox(counter, key):
     """Philox4x32-10 on Python integers."""
     c, k = list(counter), list(key)
@@ -79,11 +119,13 @@ def simulate(network, inputs, ticks):
     """Run one sample of a network tick by tick, neuron by neuron, spike by spike, in double precision.
 
     Returns the spikes {population: set of (tick, neuron)}, readout means, synaptic operations by projection, and how
-    close (nm) any membrane came to its threshold, below which single precision could decide otherwise.
+    close (relative) any membrane came to its threshold, below which single precision could decide otherwise.
     """
     populations = {p.name: p for p in network.populations}
     spikes = defaultdict(set, {name: set(events) for name, events in inputs.items()})
-    x = {name: [0.0] * p.size for name, p in populations.items()}
+    rest = {p.name: p.devices.rest if isinstance(p, Population) else np.zeros(p.size) for p in populations.values()}
+    x = {name: list(row) for name, row in rest.items()}
+    wait = {name: [0] * p.size for name, p in populations.items()}
     synops, margin = defaultdict(int), math.inf
     done = defaultdict(lambda: -1, {p.name: ticks for p in populations.values() if isinstance(p, Source)})
 
@@ -111,12 +153,20 @@ def simulate(network, inputs, ticks):
                 x[name][j] += drive[j]
                 continue
             d = population.devices
-            q = d.k1[j] * d.gain[j] * drive[j] * d.nominal.threshold / d.nominal.dt
-            reached = step(x[name][j], q, -d.k2[j] / 2, d.nominal.dt / d.k1[j])
-            margin = min(margin, abs(reached - d.threshold[j]))
-            if reached >= d.threshold[j]:
+            if wait[name][j]:
+                wait[name][j] -= 1
+                continue
+            reached = neuron_step({key: d[key][j] for key in d}, d.nominal, x[name][j], drive[j])
+            threshold, reset = d["threshold"][j], d["reset"][j]
+            margin = min(margin, abs(reached - threshold) / threshold)
+            if reached >= threshold:
                 spikes[name].add((tick, j))
-                reached = d.nominal.reset
+                wait[name][j] = d.nominal.refractory
+                soft = d.nominal.reset_mode == "soft"
+                way = threshold - reset
+                reached = reached - way if soft else reset
+                if isinstance(d.nominal, MTJ) or d.nominal.refractory:
+                    reached = min(reached, threshold - way / 1024)
             x[name][j] = reached
         done[name] = tick
 

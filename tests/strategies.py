@@ -5,7 +5,20 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 
-from eventsim import MTJ, Network, Population, Projection, Readout, Source, Variation
+from eventsim import (
+    IF,
+    LIF,
+    MTJ,
+    DomainWall,
+    Network,
+    Oscillator,
+    Population,
+    Projection,
+    Readout,
+    Source,
+    TaperedDomainWall,
+    Variation,
+)
 
 
 def mtj():
@@ -18,11 +31,36 @@ def mtj():
         reset=st.floats(-5, 4),
         gain=st.floats(0.5, 2),
         dt=st.floats(0.1, 5),
+        allow_self_firing=st.just(True),
     )
 
 
+def resets():
+    """Reset modes and refractory times of a neuron."""
+    return st.fixed_dictionaries({"reset_mode": st.sampled_from(["hard", "soft"]), "refractory": st.integers(0, 3)})
+
+
+@st.composite
+def neurons(draw):
+    """Nominal neurons of every moving model, with reset at rest."""
+    common = {**draw(resets()), "gain": draw(st.floats(0.5, 2)), "dt": draw(st.floats(0.1, 5))}
+    kind = draw(st.sampled_from([MTJ, LIF, IF, DomainWall, TaperedDomainWall, Oscillator]))
+    if kind is MTJ:
+        return replace(draw(mtj()), reset=0.0, **draw(resets()))
+    if kind is Oscillator:
+        return Oscillator(threshold=draw(st.floats(0.01, 0.3)), damping=draw(st.floats(0.005, 1)), **common)
+    if kind is LIF:
+        common["tau"] = draw(st.floats(1, 50))
+    if kind in (DomainWall, TaperedDomainWall):
+        common["leak"] = draw(st.floats(0.1, 10))
+    if kind is TaperedDomainWall:
+        common["taper"] = draw(st.floats(0.001, 0.05))
+    return kind(threshold=draw(st.floats(5, 60)), **common)
+
+
 def variation():
-    return st.builds(Variation, *[st.floats(0, 0.2)] * 4)
+    spread = st.floats(0, 0.2)
+    return st.builds(Variation, k1=spread, k2=spread, threshold=spread, gain=spread)
 
 
 def seeds():
@@ -31,11 +69,11 @@ def seeds():
 
 @st.composite
 def networks(draw):
-    """Random networks of two MTJ populations, recurrent where delays allow, with a readout."""
+    """Random networks of two populations of neurons, recurrent where delays allow, with a readout."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     sizes = {name: draw(st.integers(1, 6)) for name in ("in", "a", "b", "out")}
     spread, seed = draw(st.floats(0, 0.1)), draw(seeds())
-    neuron = replace(draw(mtj()), reset=0.0)  # so that no drawn threshold is below it
+    neuron = draw(neurons())
     populations = [Source("in", sizes["in"])]
     for name in ("a", "b"):
         devices = neuron.draw(sizes[name], Variation.all(spread), seed=seed, name=name)

@@ -67,4 +67,4 @@ def test_only_students_are_deployed():
 def test_the_nominal_student_has_nominal_devices():
     model = mtj_mlp((4, 3, 2), neuron=MTJ(threshold=15.0))
     network = to_network(model, model.initial(0))
-    assert (network["hidden1"].devices.threshold == 15).all()
+    assert (network["hidden1"].devices["threshold"] == 15).all()

@@ -1,16 +1,15 @@
 """Devices: their laws of variation, their independence, and what is refused."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventsim import MTJ, Variation
-from eventsim.device import TRUNCATION
+from eventsim import MTJ, Devices, Variation
 from eventsim.errors import DeviceError
+from eventsim.variation import TRUNCATION
 from tests.strategies import seeds, variation
 
 PARAMETERS = ("k1", "k2", "threshold", "gain")
@@ -34,16 +33,16 @@ def test_device_i_of_chip_c_is_always_the_same(seed, spread, chip, n):
     many = MTJ().draw(60, spread, seed=seed, chip=chip, name="hidden")
     few = MTJ().draw(n, spread, seed=seed, chip=chip, name="hidden")
     for name in PARAMETERS:
-        assert np.array_equal(getattr(few, name), getattr(many, name)[:n])
+        assert np.array_equal(few[name], many[name][:n])
 
 
 @given(seeds(), st.floats(0.01, 0.3))
 def test_turning_one_spread_on_leaves_the_others(seed, cv):
     alone = MTJ().draw(20, Variation(threshold=cv), seed=seed)
     both = MTJ().draw(20, Variation(threshold=cv, k1=cv), seed=seed)
-    assert np.array_equal(alone.threshold, both.threshold)
-    assert (alone.k1 == 212).all()
-    assert not (both.k1 == 212).any()
+    assert np.array_equal(alone["threshold"], both["threshold"])
+    assert (alone["k1"] == 212).all()
+    assert not (both["k1"] == 212).any()
 
 
 def test_chips_populations_and_seeds_differ():
@@ -53,7 +52,7 @@ def test_chips_populations_and_seeds_differ():
         for chip in (0, 1)
         for name in ("a", "b")
     ]
-    values = np.concatenate([draw.gain for draw in draws])
+    values = np.concatenate([draw["gain"] for draw in draws])
     assert len(np.unique(values)) == len(values)
 
 
@@ -61,7 +60,7 @@ def test_chips_populations_and_seeds_differ():
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_mean_and_spread_of_draws(name, cv):
     n = 100_000
-    drawn = getattr(MTJ().draw(n, Variation.all(cv), seed=3), name) / getattr(MTJ(), name)
+    drawn = MTJ().draw(n, Variation.all(cv), seed=3)[name] / getattr(MTJ(), name)
     truncated = cv * 0.9866  # cutting at three standard deviations takes 1.3 %
     assert drawn.mean() == pytest.approx(1, abs=5 * cv / math.sqrt(n) + 0.002 * cv)
     assert drawn.std() == pytest.approx(truncated, rel=5 / math.sqrt(2 * n) + 0.02)
@@ -76,7 +75,8 @@ def test_mean_and_spread_of_draws(name, cv):
 
 def test_self_firing_devices_are_counted():
     assert MTJ().identical(10).self_firing == 0
-    assert MTJ(threshold=27.6).identical(10).self_firing == 10
+    assert MTJ(threshold="unstable").identical(10).self_firing == 10
+    assert MTJ(threshold=40.0, allow_self_firing=True).identical(10).self_firing == 10
     assert 30 < MTJ(threshold=27.6).draw(100, Variation.all(0.1), seed=0).self_firing < 70
 
 
@@ -96,7 +96,12 @@ def test_self_firing_devices_are_counted():
         ({"k1": "212"}, "finite number"),
         ({"k1": 1e7}, "between 1e-06 and 1e"),
         ({"k2": -1e-9}, "between"),
-        ({"reset": -1e7}, "below the threshold"),
+        ({"reset": -1e7}, "between -1e"),
+        ({"threshold": 27.7}, r"beyond the unstable point(.*\n)*.*allow_self_firing=True"),
+        ({"threshold": "stable"}, "finite number"),
+        ({"reset_mode": "none"}, "'hard' or 'soft'"),
+        ({"refractory": -1}, "whole number from 0"),
+        ({"refractory": 1.5}, "whole number from 0"),
     ],
 )
 def test_impossible_devices_are_refused(arguments, message):
@@ -107,11 +112,11 @@ def test_impossible_devices_are_refused(arguments, message):
 @pytest.mark.parametrize("cv", [-0.1, math.nan, 1 / 3, 5, math.inf])
 def test_impossible_spreads_are_refused(cv):
     with pytest.raises(DeviceError, match="relative standard deviation"):
-        Variation(threshold=cv)
+        MTJ().draw(2, Variation(threshold=cv), seed=0)
 
 
 def test_spreads_that_reach_the_reset_are_refused():
-    with pytest.raises(DeviceError, match="above the reset"):
+    with pytest.raises(DeviceError, match="above every reset"):
         MTJ(reset=15).draw(3, Variation(threshold=0.1), seed=0)
 
 
@@ -122,7 +127,7 @@ def test_unusable_steps_are_refused(arguments):
 
 
 def test_shapes_that_do_not_broadcast_are_refused():
-    with pytest.raises(DeviceError, match=r"\(2,\), \(3,\), \(\)"):
+    with pytest.raises(DeviceError, match=r"x \(2,\), drive \(3,\), time \(\)"):
         MTJ().step(np.zeros(2), np.zeros(3))
 
 
@@ -141,13 +146,15 @@ def test_unusable_numbers_of_devices_are_refused(n):
         {"k2": np.array([-1, 1])},
         {"threshold": np.array([-1, 1])},
         {"threshold": [[1, 1]]},
+        {"threshold": np.array([20, -1])},
+        {"mass": np.ones(2)},
     ],
 )
 def test_impossible_arrays_of_devices_are_refused(changes):
     with pytest.raises(DeviceError, match="impossible"):
-        replace(MTJ().identical(2), **changes)
+        Devices(MTJ(), {**MTJ().identical(2).values, **changes})
 
 
 def test_devices_cannot_be_changed_behind_the_back_of_a_network():
     with pytest.raises(ValueError, match="read-only"):
-        MTJ().identical(2).gain[0] = 3
+        MTJ().identical(2)["gain"][0] = 3
