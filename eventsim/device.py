@@ -6,6 +6,7 @@ Every model of neuron is a frozen dataclass below :class:`Neuron`; its equation 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
@@ -62,7 +63,7 @@ class Constants(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Neuron:
+class Neuron(ABC):
     """What all models share; :class:`eventsim.MTJ` is the one this project is about.
 
     Parameters
@@ -120,9 +121,9 @@ class Neuron:
         """State of devices before the first tick."""
         return np.zeros(values["gain"].shape)
 
+    @abstractmethod
     def constants(self, values: Mapping[str, Real], time: Real) -> Constants:
         """Constants of the kernels for devices with these parameters and a tick of length ``time`` (ns)."""
-        raise NotImplementedError
 
     def self_firing(self, values: Mapping[str, Real]) -> NDArray[np.bool_]:
         """Which devices may fire without any input."""
@@ -201,7 +202,7 @@ class Neuron:
             )
         return min(ends), max(ends)
 
-    def check_reach(self, reach: Mapping[str, tuple[float, float]]) -> None:
+    def check_reach(self, reach: Mapping[str, tuple[float, float]]) -> None:  # noqa: B027 - most have no such pair
         """Refuse spreads under which two parameters could become impossible together."""
 
 

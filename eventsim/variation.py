@@ -7,6 +7,7 @@ Magnitudes are relative to the nominal value, as in the field; ``docs/devices.md
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -25,7 +26,7 @@ TRUNCATION = 3.0
 
 
 @dataclass(frozen=True)
-class Law:
+class Law(ABC):
     """A distribution with mean 1 around the nominal value; use :class:`Normal` or :class:`LogNormal`.
 
     Parameters
@@ -70,8 +71,9 @@ class Law:
     positive: ClassVar[bool] = False
     """Whether every value is positive, whatever the truncation."""
 
+    @abstractmethod
     def _shape(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
-        raise NotImplementedError
+        """Relative values from standard normal numbers."""
 
 
 class Normal(Law):
@@ -144,7 +146,7 @@ class Variation:
     @classmethod
     def all(cls, cv: float, *, c2c: Mapping[str, float | Law] = MappingProxyType({}), die: float = 0.0) -> Variation:
         """The same relative spread for every parameter that the model gives a law for."""
-        Law(cv)
+        Normal(cv)
         variation = cls(c2c=c2c, die=die)
         variation._every = cv
         return variation

@@ -106,7 +106,8 @@ def test_a_telegraph_is_the_exponential_of_its_rate_matrix(neuron, drive, state,
     values, vectors = np.linalg.eig(np.array([[-into, out], [into, -out]]))
     weights = np.linalg.solve(vectors, np.array([1 - state, state]))
     wanted = (vectors * np.exp(values * time)) @ weights
-    assert neuron.probability(drive, time, state) == pytest.approx(wanted[1], abs=1e-11)
+    lost = 1e-15 * (into + out) * time  # the eigenvalue 0 is not quite 0
+    assert neuron.probability(drive, time, state) == pytest.approx(wanted[1], abs=1e-12 + lost)
 
 
 @given(st.floats(0.5, 9), st.floats(-1, 1), parts)
