@@ -23,6 +23,9 @@ from eventsim.variation import Law, LogNormal, Normal, Variation, cycle_factors,
 LAWS: Mapping[str, type[Law]] = {"r_p": LogNormal, "tmr": Normal, "level": Normal, "write_error": LogNormal}
 """Parameters of a synapse that spread: parallel resistance, TMR, level (of the range), write error rate."""
 
+MORE_LAWS: Mapping[str, type[Law]] = {"barrier": Normal, "attempt_time": LogNormal, "read_noise": LogNormal}
+"""Parameters that spread when they are named, and that ``Variation.all`` leaves alone."""
+
 CYCLE_LAWS: Mapping[str, type[Law]] = {"level": Normal}
 """Parameters that are drawn anew in every programming."""
 
@@ -40,6 +43,8 @@ class Cells:
         Conductance now and in thermal equilibrium (µS).
     rate : array of float64
         Rate of relaxation towards equilibrium (1/ns).
+    noise : array of float64
+        Standard deviation of one read, relative to the conductance.
     fault : array of uint8
         0 for a sound device, otherwise 1 + the index in ``FAULTS``.
     """
@@ -47,10 +52,11 @@ class Cells:
     g: NDArray[np.float64]
     rest: NDArray[np.float64]
     rate: NDArray[np.float64]
+    noise: NDArray[np.float64]
     fault: NDArray[np.uint8]
 
     def __post_init__(self) -> None:
-        for array in (self.g, self.rest, self.rate, self.fault):
+        for array in (self.g, self.rest, self.rate, self.noise, self.fault):
             array.setflags(write=False)
 
 
@@ -116,11 +122,12 @@ class Crossbar:
             The counter is no whole number from 0.
         """
         count("counter", counter)
-        law = Normal(self.synapse.read_noise, truncation=math.inf)
+        law = Normal(1.0, truncation=math.inf)
 
         def noisy(side: str, cells: Cells) -> NDArray[np.float64]:
             stream = f"{self.name}/{side}/chip {self.chip}/read"
-            return cells.g * cycle_factors(law, seed, stream, cells.g.size, counter).reshape(cells.g.shape)
+            z = cycle_factors(law, seed, stream, cells.g.size, counter).reshape(cells.g.shape) - 1
+            return cells.g * (1 + cells.noise * z)
 
         return self.synapse.weights(noisy("plus", self.plus), noisy("minus", self.minus), self.scale)
 
@@ -169,9 +176,9 @@ def program(
     levels : array_like, shape (sources, targets)
         Whole numbers, as in :meth:`MTJSynapse.pairs`.
     variation : Variation, optional
-        Spreads of ``r_p``, ``tmr``, ``level`` (relative to the range), ``write_error`` and ``barrier``; ``c2c`` of
-        ``level``. A level is never pushed beyond either end of the range. ``r_p`` keeps its mean, which raises
-        the mean conductance by the factor 1 + cv**2.
+        Spreads of ``r_p``, ``tmr``, ``level`` (relative to the range), ``write_error``, ``barrier``, ``attempt_time``
+        and ``read_noise``; ``c2c`` of ``level``. A level is never pushed beyond either end of the range. ``r_p`` keeps
+        its mean, which raises the mean conductance by the factor 1 + cv**2.
     seed, chip, name : int, int, str
         Which devices; faults belong to the device too.
     write : int
@@ -230,9 +237,13 @@ class _Draw:
         hit = [fault == i for i, _ in enumerate(FAULTS, 1)]
         g = np.select(hit, faulty, g_p * share + g_ap * (1 - share))
         barrier = nominal.barrier * self._factors("barrier", side, n)
-        rate = np.where(fault == 0, 2 * np.exp(-barrier) / nominal.attempt_time, 0.0)
-        shape = level.shape
-        return Cells(g.reshape(shape), ((g_p + g_ap) / 2).reshape(shape), rate.reshape(shape), fault.reshape(shape))
+        attempt = nominal.attempt_time * self._factors("attempt_time", side, n)
+        rate = np.where(fault == 0, 2 * np.exp(-barrier) / attempt, 0.0)
+        noise = nominal.read_noise * self._factors("read_noise", side, n)
+        shape, rest = level.shape, (g_p + g_ap) / 2
+        return Cells(
+            g.reshape(shape), rest.reshape(shape), rate.reshape(shape), noise.reshape(shape), fault.reshape(shape)
+        )
 
     def _share(self, side: str, level: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Parallel share of the free layer after programming: the level, less failed pulses, plus its error."""
@@ -308,7 +319,7 @@ def _checked_scale(scale: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float
 
 
 def _checked_laws(variation: Variation) -> dict[str, Law]:
-    laws = variation.laws({**LAWS, "barrier": Normal}, LAWS)
+    laws = variation.laws({**LAWS, **MORE_LAWS}, LAWS)
     variation.cycle_laws(CYCLE_LAWS)
     for parameter, law in laws.items():
         if parameter != "level" and not isinstance(law, LogNormal) and law.support[0] <= 0:
