@@ -76,11 +76,11 @@ class MTJ(MovingNeuron):
         return self.pack(values, -values["k2"] / 2 * s, NONE, push * s * s, 1 / s)
 
     def self_firing(self, values: Mapping[str, Real]) -> NDArray[np.bool_]:
-        return values["threshold"] >= self.unstable(values)
+        return values["threshold"] >= -values["k2"]
 
-    def unstable(self, values: Mapping[str, Real]) -> Real:
-        """Unstable point of each device (nm)."""
-        return -values["k2"]
+    @property
+    def unstable_point(self) -> float:
+        return -self.k2
 
     def equilibria(self, drive: ArrayLike = 0.0) -> tuple[Real, Real]:
         """Stable and unstable position (nm) under a constant drive or bias; NaN above the rheobase, where none is.

@@ -83,6 +83,11 @@ class MovingNeuron(Neuron):
         """Lowest position there is (nm)."""
         return -math.inf
 
+    @property
+    def unstable_point(self) -> float:
+        """Position beyond which the state runs away without drive (nm); ``inf`` if there is none."""
+        return math.inf
+
     def _positions(self, x: ArrayLike) -> Real:
         return numbers("position x", x, max(self.lowest, -LIMIT), repair="drop those entries, or np.maximum(x, lowest)")
 

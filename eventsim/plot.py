@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from eventsim.events import Events
-from eventsim.models import MTJ
+from eventsim.moving import MovingNeuron
 from eventsim.recording import Trace
 
 INK, ACCENT, QUIET, WARM = "#1f2933", "#2563eb", "#9aa5b1", "#d9480f"
@@ -83,7 +84,9 @@ def raster(axes: Axes, groups: Mapping[str, Events], dt: float) -> None:
     axes.set_title("Spikes of one image")
 
 
-def _path(neuron: MTJ, trace: Trace, index: int, points: int = 24) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _path(
+    neuron: MovingNeuron, trace: Trace, index: int, points: int = 24
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Position within every tick, from the closed form; cut where it reaches the threshold."""
     times, positions = [0.0], [0.0]
     start = 0.0
@@ -101,7 +104,7 @@ def _path(neuron: MTJ, trace: Trace, index: int, points: int = 24) -> tuple[NDAr
     return np.array(times), np.array(positions)
 
 
-def membrane(axes: Axes, neuron: MTJ, trace: Trace, neurons: Sequence[int]) -> None:
+def membrane(axes: Axes, neuron: MovingNeuron, trace: Trace, neurons: Sequence[int]) -> None:
     """Exact membrane traces of some neurons of one sample, with threshold and unstable point."""
     for index, colour in zip(neurons, (ACCENT, WARM, "#0f766e", "#7c3aed", QUIET), strict=False):
         axes.plot(*_path(neuron, trace, index), color=colour, linewidth=1.2, label=f"neuron {index}")
@@ -109,12 +112,16 @@ def membrane(axes: Axes, neuron: MTJ, trace: Trace, neurons: Sequence[int]) -> N
         axes.plot((fired + 1) * neuron.dt, np.full(len(fired), neuron.threshold), "^", color=colour, markersize=5)
     axes.axhline(neuron.threshold, color=INK, linestyle="--", linewidth=1)
     axes.annotate("threshold", (0, neuron.threshold), xytext=(2, 3), textcoords="offset points")
-    axes.axhline(-neuron.k2, color=QUIET, linestyle=":", linewidth=1)
-    axes.annotate("unstable point", (0, -neuron.k2), xytext=(2, 3), textcoords="offset points", color=QUIET)
+    top = neuron.threshold
+    if neuron.unstable_point < math.inf:
+        top = max(top, neuron.unstable_point)
+        axes.axhline(neuron.unstable_point, color=QUIET, linestyle=":", linewidth=1)
+        at = (0, neuron.unstable_point)
+        axes.annotate("unstable point", at, xytext=(2, 3), textcoords="offset points", color=QUIET)
     ticks = neuron.dt * np.arange(trace.drive.shape[1] + 1)
     axes.set(xlabel="time (ns)", ylabel="skyrmion position (nm)", xticks=ticks)
     lowest = min(0.0, float(trace.membrane[0][:, list(neurons)].min(initial=0.0)))
-    axes.set_ylim(lowest - 9, max(-neuron.k2, neuron.threshold) + 6)  # the legend stands below the traces
+    axes.set_ylim(lowest - 9, top + 6)  # the legend stands below the traces
     axes.set_title("Membranes (exact within each tick)")
     axes.legend(loc="lower left", ncols=2, fontsize=8)
 

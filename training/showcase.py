@@ -11,7 +11,7 @@ from eventsim import plot
 from eventsim.config import DemoConfig
 from eventsim.energy import PERIPHERY, total
 from eventsim.events import Events
-from eventsim.models import MTJ
+from eventsim.moving import MovingNeuron
 from eventsim.network import Population
 from eventsim.recording import Trace
 from eventsim.report import Table, write_report
@@ -94,7 +94,7 @@ def draw(demo: Demo, folder: Path) -> dict[Path, str]:
     hidden = demo.network["hidden1"]
     assert isinstance(hidden, Population)
     neuron = hidden.devices.nominal
-    assert isinstance(neuron, MTJ)
+    assert isinstance(neuron, MovingNeuron)
     pixels = demo.dataset.x[demo.dataset.test[0]].reshape(demo.dataset.image)
     shown = _telling(trace)
     groups = {"input": first, "hidden1": trace.spikes}
