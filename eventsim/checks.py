@@ -46,6 +46,11 @@ def numbers(
     return array
 
 
+def drives(drive: ArrayLike) -> NDArray[np.float64]:
+    """Dimensionless drives as an array; :class:`DeviceError` where one is out of range."""
+    return numbers("drive", drive, repair="drop those entries")
+
+
 def one_number(name: str, value: float, least: float, most: float, *, repair: str) -> float:
     """``value`` as a float if it is one real number from ``least`` to ``most``; :class:`DeviceError` otherwise."""
     if not (is_real(value) and least <= value <= most):

@@ -129,10 +129,14 @@ class Neuron(ABC):
         """Which devices may fire without any input."""
         return np.zeros(np.shape(values["gain"]), bool)
 
+    def nominal_values(self, n: int) -> dict[str, Real]:
+        """Parameters that can vary, as rows of n equal numbers."""
+        return {name: np.full(n, float(getattr(self, name))) for name in self.laws()}
+
     def identical(self, n: int) -> Devices:
         """``n`` devices without any difference."""
         count("n", n, 1, 2**31)
-        return Devices(self, {name: np.full(n, float(getattr(self, name))) for name in self.laws()})
+        return Devices(self, self.nominal_values(n))
 
     def draw(self, n: int, variation: Variation, *, seed: int, chip: int = 0, name: str = "devices") -> Devices:
         """Draw ``n`` devices with device-to-device variation.

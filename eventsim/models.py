@@ -15,11 +15,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eventsim.checks import is_real, numbers
+from eventsim.checks import drives, is_real, numbers
 from eventsim.device import Constants, Real, parameter, refuse
 from eventsim.errors import OutputError
 from eventsim.kernels import neuron as kernel
-from eventsim.moving import NONE, ONE, MovingNeuron, drives
+from eventsim.moving import NONE, ONE, MovingNeuron
 from eventsim.variation import LogNormal, Normal
 
 

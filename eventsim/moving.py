@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from eventsim.checks import LIMIT, numbers, together
+from eventsim.checks import LIMIT, drives, numbers, together
 from eventsim.device import Constants, Neuron, Real, parameter, refuse
 from eventsim.errors import DeviceError
 from eventsim.kernels import neuron as kernel
@@ -101,7 +101,7 @@ class MovingNeuron(Neuron):
         return self.dt
 
     def _stretch(self, time: Real) -> Constants:
-        return self.constants({name: np.full(time.shape, float(getattr(self, name))) for name in self.laws()}, time)
+        return self.constants(self.nominal_values(time.size), time)
 
     def step(self, x: ArrayLike, drive: ArrayLike, time: ArrayLike | None = None) -> Real:
         """Position after ``time`` of constant drive, exact in every regime; threshold and reset are not applied.
@@ -182,11 +182,6 @@ class MovingNeuron(Neuron):
         A simulation in ticks fires at most once in a tick, so its rate saturates at 1/dt.
         """
         return 1e3 / (self.first_passage(self.reset, drive) + self.refractory * self.dt)
-
-
-def drives(drive: ArrayLike) -> Real:
-    """Drives as an array of numbers in range."""
-    return numbers("drive", drive, repair="drop those entries")
 
 
 def _long(time: Real) -> Real:

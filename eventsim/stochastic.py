@@ -14,14 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
-from eventsim.checks import numbers, together
+from eventsim.checks import drives, numbers, together
 from eventsim.device import Constants, Neuron, Real, parameter, refuse
 from eventsim.kernels import neuron as kernel
 from eventsim.variation import LogNormal, Normal
-
-
-def _drives(drive: ArrayLike) -> Real:
-    return numbers("drive", drive, repair="drop those entries")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +27,9 @@ class StochasticNeuron(Neuron):
     def _at(self, drive: ArrayLike, time: ArrayLike | None, state: ArrayLike) -> Real:
         length = numbers("time", self.dt if time is None else time, 0.0, repair="times of at least 0 ns: abs(time)")
         before = numbers("state", state, 0.0, 1.0, repair="a probability: state=0.0")
-        i, t, x = together(drive=_drives(drive), time=length, state=before)
+        i, t, x = together(drive=drives(drive), time=length, state=before)
         flat = np.where(t > 0, t, 1.0).ravel()
-        c = self.constants({name: np.full(flat.shape, float(getattr(self, name))) for name in self.laws()}, flat)
+        c = self.constants(self.nominal_values(flat.size), flat)
         out = np.empty((2, i.size))
         kernel.probability_of(self.KIND, x.ravel(), i.ravel(), c.a, c.b, c.gain, c.threshold, out)
         before = x if self.KIND == kernel.TELEGRAPH else np.zeros(i.shape)
@@ -132,7 +128,7 @@ class SuperparamagneticMTJ(StochasticNeuron):
 
     def stationary(self, drive: ArrayLike) -> Real:
         """Probability of the parallel state; ``(1 + tanh(barrier gain I/critical))/2`` up to the critical drive."""
-        push = self.gain / self.critical * _drives(drive)
+        push = self.gain / self.critical * drives(drive)
         ways = np.maximum(0.0, 1 + push) - np.maximum(0.0, 1 - push)
         return np.asarray(expit(self.barrier * ways))
 
@@ -142,7 +138,7 @@ class SuperparamagneticMTJ(StochasticNeuron):
 
     def dwell_times(self, drive: ArrayLike) -> tuple[Real, Real]:
         """Mean time in the antiparallel and in the parallel state (ns); the dwell times are exponential."""
-        push = self.gain / self.critical * _drives(drive)
+        push = self.gain / self.critical * drives(drive)
         with np.errstate(over="ignore"):
             antiparallel, parallel = (np.exp(self.barrier * np.maximum(0.0, way)) for way in (1 - push, 1 + push))
         return self.attempt_time * antiparallel, self.attempt_time * parallel
@@ -178,5 +174,5 @@ class BackHoppingMTJ(StochasticNeuron):
 
     def event_rate(self, drive: ArrayLike) -> Real:
         """Rate of all events (MHz), several in a tick included."""
-        exponent = (self.gain * _drives(drive) - self.onset) / self.scale
+        exponent = (self.gain * drives(drive) - self.onset) / self.scale
         return np.minimum(self.slow_rate * np.expm1(np.clip(exponent, 0, 700)), self.top_rate)

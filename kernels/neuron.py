@@ -35,7 +35,6 @@ from eventsim.kernels.riccati import (
     far_step,
     near_limit,
     near_step,
-    riccati_decay,
     riccati_passage,
     riccati_slopes,
     riccati_step,
@@ -297,10 +296,3 @@ def probability_of(kind, x, drive, a, b, gain, threshold, out):
     """:func:`probability` over arrays of one shape (n,); ``out``, shape (2, n), is written."""
     for i in range(x.size):
         out[0, i], out[1, i] = probability(kind, x[i], drive[i], a[i], b[i], gain[i], threshold[i])
-
-
-@jit
-def decay_of(x, h, ticks, out):
-    """:func:`riccati_decay` over arrays of one shape (n,); ``out`` is written."""
-    for i in range(x.size):
-        out[i] = riccati_decay(x[i], h[i], ticks[i])

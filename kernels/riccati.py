@@ -148,15 +148,6 @@ def riccati_step(x, q, h):
 
 
 @inline
-def riccati_decay(x, h, ticks):
-    """Position after ``ticks`` (any real number) without drive, to full relative accuracy down to underflow."""
-    f = type(x)
-    rate = f(2.0) * h
-    den = f(1.0) + x / rate * math.expm1(-rate * ticks)
-    return x * math.exp(-rate * ticks) / den if den > f(0.0) else f(_INF)
-
-
-@inline
 def _far_slopes(x, q, h, d):
     f = type(x)
     one, two, half = f(1.0), f(2.0), f(0.5)
