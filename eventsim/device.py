@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 from eventsim.checks import LIMIT, count, finite, is_real, numbers
 from eventsim.errors import DeviceError
 from eventsim.kernels.neuron import DeviceArrays, Model
-from eventsim.variation import Law, LogNormal, Normal, Variation, cycle_factors, device_factors
+from eventsim.variation import Law, LogNormal, Normal, Variation, cycle_rows, device_factors
 
 Real = NDArray[np.float64]
 
@@ -317,10 +317,10 @@ class Devices:
             return self
         assert self.origin is not None
         seed, name, chip, cycle = self.origin
-        values = dict(self.values)
-        for p, law in cycle.items():
-            factors = cycle_factors(law, seed, f"{name}/{chip}/{p}", len(self), tick)
-            values[p] = self.nominal.spread(p, values[p], factors)
+        values, order = dict(self.values), list(self.nominal.laws())
+        laws = {order.index(p): law for p, law in cycle.items()}
+        for i, factors in cycle_rows(laws, seed, f"{name}/{chip}", len(self), tick).items():
+            values[order[i]] = self.nominal.spread(order[i], values[order[i]], factors)
         return Devices(self.nominal, values, self.origin)
 
     def arrays(self, dtype: DTypeLike = np.float32) -> DeviceArrays:

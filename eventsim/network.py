@@ -2,185 +2,59 @@
 
 from __future__ import annotations
 
-import copy
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import DTypeLike
 
-from eventsim import keys
-from eventsim.checks import LIMIT, numbers
-from eventsim.device import Devices
+from eventsim import freeze
+from eventsim.connection import Connection, Delay
 from eventsim.errors import NetworkError
-from eventsim.kernels import engine
-from eventsim.kernels.neuron import DeviceArrays, Model
-from eventsim.synapse import EXACT_LIMIT
+from eventsim.kernels.frozen import Frozen
+from eventsim.population import AnyPopulation, Generator, Population, Readout, Relay, Source
 from eventsim.variation import Variation
 
-
-def _row(what: str, values: ArrayLike, size: int, limit: ArrayLike = LIMIT) -> NDArray[np.float32]:
-    """One number per neuron, no larger than keeps the drive below :data:`eventsim.checks.LIMIT`."""
-    repair = f"np.zeros({size}) for none"
-    row = numbers(what, values, -math.inf, math.inf, repair=repair, kind=NetworkError)
-    if row.shape != (size,) or not (np.abs(row) <= limit).all():
-        raise NetworkError(
-            f"The {what} is not usable.",
-            given=f"shape {row.shape}, values from {row.min(initial=np.inf)} to {row.max(initial=-np.inf)}",
-            expected=f"{size} finite numbers, one per neuron, that keep every drive below {LIMIT:g}",
-            repair=repair,
-        )
-    return row.astype(np.float32)
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """A population that repeats external events.
-
-    Parameters
-    ----------
-    name : str
-    size : int
-    """
-
-    name: str
-    size: int
-
-
-@dataclass(frozen=True, eq=False)
-class Population:
-    """Neurons of one model.
-
-    Parameters
-    ----------
-    name : str
-    devices : Devices
-        ``MTJ().identical(n)`` for n nominal devices.
-    bias : array_like, shape (n,), optional
-        Constant drive of each neuron (1); none if left out.
-    """
-
-    name: str
-    devices: Devices
-    bias: ArrayLike | None = None
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.devices, Devices):
-            raise NetworkError(
-                f"The devices of population {self.name!r} are none.",
-                given=repr(self.devices),
-                expected="Devices",
-                repair="MTJ().identical(n), or MTJ().draw(n, Variation(...), seed=0)",
-            )
-
-    @property
-    def size(self) -> int:
-        """Number of neurons."""
-        return len(self.devices)
-
-    @property
-    def stream(self) -> int:
-        """Stream of the random numbers of neurons that switch by chance: another one on another chip."""
-        chip = self.devices.origin.chip if self.devices.origin else 0
-        return keys.stream("simulate", self.name, str(chip))
-
-
-@dataclass(frozen=True, eq=False)
-class Readout:
-    """Columns without a neuron whose drive is integrated over the run.
-
-    Parameters
-    ----------
-    name : str
-    size : int
-    bias : array_like, shape (size,), optional
-        Constant drive of each column (1).
-    """
-
-    name: str
-    size: int
-    bias: ArrayLike | None = None
-
-
-AnyPopulation = Source | Population | Readout
-Kind = TypeVar("Kind", Source, Population, Readout)
+Kind = TypeVar("Kind", Source, Generator, Population, Relay, Readout)
 
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """A crossbar from one population to another; the weight of a synapse is ``scale[target] * levels``.
+    """Synapses from one population to another.
 
     Parameters
     ----------
     source, target : str
         Names of populations.
-    levels : array_like, shape (sources, targets)
-        Whole numbers, from :func:`eventsim.to_levels` for real weights.
-    scale : array_like, shape (targets,)
-        Drive per level.
-    delay : int
-        Ticks between a spike and its arrival; 0 is allowed where projections form no cycle.
+    synapses : Connection
+        :class:`eventsim.Dense`, :class:`eventsim.OneToOne`, :class:`eventsim.Convolution`, or a sparse one:
+        :class:`eventsim.Pairs`, :class:`eventsim.FixedFanOut`, :class:`eventsim.FixedFanIn`,
+        :class:`eventsim.Bernoulli`.
+    delay : int, or for sparse connections array_like of shape (synapses,) or tuple of two int
+        Ticks between a spike and its arrival, 0 to 65535. 0 is allowed where projections form no cycle. Random
+        connections draw the delay of each synapse between two ends, which count among them.
     name : str
         ``source -> target`` if left out; a second projection between the same ends needs a name of its own.
     """
 
     source: str
     target: str
-    levels: ArrayLike
-    scale: ArrayLike
-    delay: int = 0
+    synapses: Connection
+    delay: Delay = 0
     name: str = ""
 
     def __post_init__(self) -> None:
         if not self.name:
             object.__setattr__(self, "name", f"{self.source} -> {self.target}")
-
-    def checked(self, sources: int, targets: int) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
-        """Levels and scale as the engine takes them; raises :class:`NetworkError` where they do not fit."""
-        levels = np.asarray(self.levels)
-        if levels.dtype.kind not in "iufb":
+        if not isinstance(self.synapses, Connection):
             raise NetworkError(
-                f"The levels of projection {self.name} are not numbers.",
-                given=f"an array of {levels.dtype}",
-                expected="whole numbers",
-                repair="np.asarray(levels, dtype=np.int16)",
+                f"The synapses of projection {self.name} are none.",
+                given=type(self.synapses).__name__,
+                expected="a Connection",
+                repair="Dense(levels, scale), OneToOne(weight), FixedFanOut(100, 0.1, seed=0), ...",
             )
-        if levels.shape != (sources, targets):
-            raise NetworkError(
-                f"The levels of projection {self.name} have the wrong shape.",
-                given=levels.shape,
-                expected=f"({sources}, {targets}), sources by targets",
-                repair="levels.T" if levels.shape == (targets, sources) else "levels of that shape",
-            )
-        whole = np.where(np.isfinite(levels), levels, 0.5).astype(np.float64)
-        if not ((whole == np.rint(whole)) & (np.abs(whole) < 2**15)).all():
-            raise NetworkError(
-                f"The levels of projection {self.name} are not levels.",
-                given=f"values from {np.min(levels)} to {np.max(levels)}",
-                expected="whole numbers below 2**15",
-                repair="levels, scale = to_levels(weight, largest_level(sources, None))",
-            )
-        sums = np.abs(whole).sum(axis=0)
-        if sums.max() >= EXACT_LIMIT:
-            raise NetworkError(
-                f"The sums of projection {self.name} are not exact.",
-                given=f"levels that add up to {sums.max():.0f}",
-                expected=f"below {EXACT_LIMIT} for each target",
-                repair="to_levels(weight, largest_level(sources, None)) keeps below it",
-            )
-        if not isinstance(self.delay, int | np.integer) or not 0 <= self.delay < 2**16:
-            raise NetworkError(
-                f"The delay of projection {self.name} is not usable.",
-                given=self.delay,
-                expected="a whole number of ticks from 0 to 65535",
-                repair="delay=1",
-            )
-        scale = _row(f"scale of projection {self.name}", self.scale, targets, LIMIT / np.maximum(sums, 1))
-        return levels.astype(np.int16), scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +63,7 @@ class Network:
 
     Parameters
     ----------
-    populations : sequence of Source, Population or Readout
+    populations : sequence of Source, Generator, Population, Relay or Readout
     projections : sequence of Projection
 
     Raises
@@ -208,11 +82,12 @@ class Network:
                 "The network is empty.", given="no population", expected="at least one", repair="add one"
             )
         for population in self.populations:
-            if not isinstance(population.size, int | np.integer) or population.size < 1:
+            size = population.size
+            if isinstance(size, bool) or not isinstance(size, int | np.integer) or not 1 <= size < 2**31:
                 raise NetworkError(
-                    f"Population {population.name!r} is empty.",
-                    given=f"{population.size} neurons",
-                    expected="a whole number from 1",
+                    f"Population {population.name!r} is empty." if size == 0 else "The size of a population is none.",
+                    given=f"{size} neurons in {population.name!r}",
+                    expected="a whole number from 1 to 2**31 - 1",
                     repair="drop it, or give it a size",
                 )
         names = [population.name for population in self.populations]
@@ -225,23 +100,31 @@ class Network:
                     repair="name=... for one of them",
                 )
         for projection in self.projections:
-            ends = ((projection.source, Readout, "come from"), (projection.target, Source, "lead to"))
-            for end, barred, verb in ends:
-                if end not in names:
-                    raise NetworkError(
-                        f"Projection {projection.name} names no population.",
-                        given=end,
-                        expected=f"one of {', '.join(names)}",
-                        repair="add that population or correct the name",
-                    )
-                if isinstance(self[end], barred):
-                    raise NetworkError(
-                        f"Projection {projection.name} is impossible.",
-                        given=f"{end}, a {barred.__name__}",
-                        expected=f"a projection does not {verb} a {barred.__name__}",
-                        repair="use a Population there",
-                    )
+            self._check_ends(projection, names)
         _ = self.frozen
+
+    def _check_ends(self, projection: Projection, names: list[str]) -> None:
+        ends = ((projection.source, Readout, "come from"), (projection.target, Source | Generator, "lead to"))
+        for end, barred, verb in ends:
+            if end not in names:
+                raise NetworkError(
+                    f"Projection {projection.name} names no population.",
+                    given=end,
+                    expected=f"one of {', '.join(names)}",
+                    repair="add that population or correct the name",
+                )
+            if isinstance(self[end], barred):
+                kind = type(self[end]).__name__
+                raise NetworkError(
+                    f"Projection {projection.name} is impossible.",
+                    given=f"{end}, a {kind}",
+                    expected=f"a projection does not {verb} a {kind}",
+                    repair="use a Population there",
+                )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the frozen arrays, which hold addresses: another process builds its own."""
+        return {"populations": self.populations, "projections": self.projections}
 
     def __getitem__(self, name: str) -> AnyPopulation:
         return self.populations[self.index(name)]
@@ -256,7 +139,7 @@ class Network:
         return names.index(name)
 
     def of_kind(self, kind: type[Kind]) -> list[Kind]:
-        """Populations that are a Source, Population or Readout."""
+        """Populations of one kind."""
         return [population for population in self.populations if isinstance(population, kind)]
 
     @cached_property
@@ -275,93 +158,30 @@ class Network:
             else p
             for p in self.populations
         ]
-        network = copy.copy(self)  # its connections are checked and frozen already
-        object.__setattr__(network, "populations", drawn)
-        network.__dict__["frozen"] = self.frozen._replace(**_devices(drawn))
+        network = object.__new__(Network)  # its connections are checked and built already
+        vars(network).update(populations=drawn, projections=self.projections, plan=self.plan.on(drawn))
         return network
 
-    def _order(self) -> list[int]:
-        """Order of a tick: every projection without delay runs forward."""
-        graph: dict[int, set[int]] = {i: set() for i in range(len(self.populations))}
-        for projection in self.projections:
-            if projection.delay == 0:
-                graph[self.index(projection.target)].add(self.index(projection.source))
-        try:
-            return list(TopologicalSorter(graph).static_order())
-        except CycleError as error:
-            cycle = " -> ".join(self.populations[i].name for i in error.args[1])
-            raise NetworkError(
-                "Projections without delay form a cycle.",
-                given=cycle,
-                expected="a delay of at least one tick somewhere in it",
-                repair="Projection(..., delay=1) for one of them",
-            ) from None
-
     @cached_property
-    def frozen(self) -> engine.Frozen:
-        """The arrays that the engine runs on."""
-        sizes = [population.size for population in self.populations]
-        parts = [p.checked(self[p.source].size, self[p.target].size) for p in self.incoming]
-        models = [p.devices.nominal.model if isinstance(p, Population) else _idle(p) for p in self.populations]
-        bias = [_row(f"bias of {p.name}", _bias(p), p.size) for p in self.populations]
-        targets = [self.index(p.target) for p in self.incoming]
-        readouts = np.where([isinstance(p, Readout) for p in self.populations], sizes, 0)
-        frozen = engine.Frozen(
-            kind=np.array([model.kind for model in models], np.int64),
-            soft=np.array([model.soft for model in models]),
-            hold=np.array([model.hold for model in models], np.int64),
-            start=_starts(sizes),
-            order=np.array(self._order(), np.int64),
-            incoming=np.searchsorted(targets, np.arange(len(sizes) + 1)).astype(np.int64),
-            source=np.array([self.index(p.source) for p in self.incoming], np.int64),
-            delay=np.array([p.delay for p in self.incoming], np.int64),
-            row=_starts([levels.size for levels, _ in parts])[:-1],
-            column=_starts([scale.size for _, scale in parts])[:-1],
-            weight=np.concatenate([levels.ravel() for levels, _ in parts] or [np.empty(0, np.int16)]),
-            scale=np.concatenate([scale for _, scale in parts] or [np.empty(0, np.float32)]),
-            bias=np.concatenate(bias),
-            readout=_starts(readouts)[:-1],
-            **_devices(self.populations),
-        )
-        for array in frozen[:-1]:
-            array.setflags(write=False)
-        return frozen
+    def plan(self) -> freeze.Plan:
+        """What the engine runs on, and the tables that it reads by address."""
+        return freeze.plan(self.populations, self.incoming)
 
+    @property
+    def frozen(self) -> Frozen:
+        """The arrays that the engine runs on, in single precision."""
+        return self.plan.arrays
 
-def _bias(population: AnyPopulation) -> ArrayLike:
-    bias = None if isinstance(population, Source) else population.bias
-    return np.zeros(population.size) if bias is None else bias
+    def arrays(self, dtype: DTypeLike = np.float32) -> Frozen:
+        """:attr:`frozen` in float32 or float64: weights are what they are, all else is computed in that precision."""
+        return self.plan.as_type(self.populations, dtype)
 
+    @property
+    def synapse_bytes(self) -> int:
+        """Memory of all synapses and of what finds them."""
+        return self.plan.synapse_bytes
 
-def _idle(population: Source | Readout) -> Model:
-    return Model(engine.SOURCE if isinstance(population, Source) else engine.READOUT, False, 0)
-
-
-def _devices(populations: Sequence[AnyPopulation]) -> dict[str, Any]:
-    """Devices of all neurons in a row and their rest; those of sources and readouts are zero."""
-    rows, rest = [], []
-    for p in populations:
-        blank = np.zeros(p.size, np.float32)
-        if isinstance(p, Population):
-            if p.devices.varies:
-                raise NetworkError(
-                    f"The devices of population {p.name!r} vary from cycle to cycle.",
-                    given=f"c2c of {', '.join(p.devices.origin.cycle) if p.devices.origin else ''}",
-                    expected="device-to-device variation only: networks do not draw anew in every tick",
-                    repair="Variation(...) without c2c, or respond(devices, drive), which does",
-                )
-            rows.append(p.devices.arrays())
-            rest.append((p.devices.rest / p.devices.unit).astype(np.float32))
-        else:
-            rows.append(DeviceArrays(*[blank] * len(DeviceArrays._fields)))
-            rest.append(blank)
-    arrays = DeviceArrays(*(np.concatenate(columns) for columns in zip(*rows, strict=True)))
-    resting = np.concatenate(rest)
-    for array in (*arrays, resting):
-        array.setflags(write=False)
-    streams = np.array([p.stream if isinstance(p, Population) else 0 for p in populations], np.uint64)
-    return {"devices": arrays, "rest": resting, "stream": streams}
-
-
-def _starts(sizes: ArrayLike) -> NDArray[np.int64]:
-    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    @property
+    def synapses(self) -> dict[str, int]:
+        """Number of synapses of each projection."""
+        return self.plan.synapses

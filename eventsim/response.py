@@ -131,7 +131,10 @@ def respond(
     counter = count("trial", trial, 0, 2**31 - 1) * TRIAL_TICKS + here.tick
     drawn = (devices.origin.name, str(devices.origin.chip)) if devices.origin else ()
     key = Key(
-        np.uint64(check_seed(0 if seed is None else seed)), np.uint64(stream("respond", *drawn)), np.uint64(counter)
+        np.uint64(check_seed(0 if seed is None else seed)),
+        np.uint64(stream("respond", *drawn)),
+        np.uint64(counter),
+        np.uint64(0),
     )
     run = _Run(devices, key, here)
     # Under cycle-to-cycle variation every tick has devices of its own.

@@ -18,7 +18,7 @@ def fma(context, a, b, c):
 
 @intrinsic
 def bits(context, x):
-    """The float ``x`` >= 0 read as a whole number, which orders like it: maxima of these vectorise."""
+    """The float ``x`` read as a whole number, which orders like it if ``x`` >= 0: maxima of these vectorise."""
     whole = types.int32 if x == types.float32 else types.int64
 
     def generate(context, builder, signature, arguments):

@@ -1,216 +1,127 @@
-"""The tick loop: sparse spikes through frozen networks, one sample after the other.
+"""The tick loop: sparse spikes through frozen networks.
 
 In tick t each population, in an order in which zero delays run forward, (1) receives the spikes due at t, (2) is
-stepped exactly under the drive they make, (3) fires; the reset is applied where the next tick reads the position.
-Spikes stand in a ring of lists, one list for each population and each tick that a delay can still ask for.
+stepped exactly under the drive they make, (3) fires and is reset. Spikes stand in a ring of lists, one list for each
+block of neurons and each tick that a delay can still ask for. A team of threads shares the blocks and meets wherever
+spikes are needed that others list; what a block computes does not depend on who computes it.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 
-from eventsim.kernels._jit import inline, jit
-from eventsim.kernels.neuron import DeviceArrays, Key, Model, device_row, readout_tick, tick
-from eventsim.kernels.synapse import add_drive, add_row
-
-SOURCE, READOUT = -1, -2
-"""Kinds of population besides the models of :mod:`eventsim.kernels.neuron`."""
-
-
-class Frozen(NamedTuple):
-    """A network as flat arrays. Neurons are numbered through all populations; projections stand by target."""
-
-    kind: NDArray[np.int64]
-    """(populations,) SOURCE, READOUT, or the model of its neurons."""
-    soft: NDArray[np.bool_]
-    """(populations,) soft reset."""
-    hold: NDArray[np.int64]
-    """(populations,) refractory ticks."""
-    stream: NDArray[np.uint64]
-    """(populations,) stream of its random numbers."""
-    start: NDArray[np.int64]
-    """(populations + 1,) first neuron of each population."""
-    order: NDArray[np.int64]
-    """(populations,) the order of the tick."""
-    incoming: NDArray[np.int64]
-    """(populations + 1,) first projection into each population."""
-    source: NDArray[np.int64]
-    """(projections,) source population."""
-    delay: NDArray[np.int64]
-    """(projections,) ticks."""
-    row: NDArray[np.int64]
-    """(projections,) where the level matrix (source, target) begins in ``weight``."""
-    column: NDArray[np.int64]
-    """(projections,) where the scales of the targets begin in ``scale``."""
-    weight: NDArray[np.int16]
-    """Levels of all projections."""
-    scale: NDArray[np.float32]
-    """Drive per level, for each target of each projection."""
-    bias: NDArray[np.float32]
-    """(neurons,) constant drive."""
-    readout: NDArray[np.int64]
-    """(populations,) column at which a readout population begins in ``Probes.readout``; not read for others."""
-    rest: NDArray[np.float32]
-    """(neurons,) positions at rest, in kernel units."""
-    devices: DeviceArrays
-    """(neurons,) devices; entries of sources and readouts are not read."""
-
-
-class Probes(NamedTuple):
-    """What a run writes; the first axis is the sample. A probe that nobody asked for has no columns."""
-
-    spikes: NDArray[np.int64]
-    """(samples, populations) spikes."""
-    synops: NDArray[np.int64]
-    """(samples, projections) synaptic operations."""
-    column_reads: NDArray[np.int64]
-    """(samples, populations) neuron-ticks in which a spike arrived."""
-    drive_squared: NDArray[np.float64]
-    """(samples, populations) sum of the squared drive over the neurons and ticks of populations of neurons."""
-    readout: NDArray[np.float32]
-    """(samples, readout neurons) integrated drive."""
-    raster: NDArray[np.uint8]
-    """(samples, ticks, recorded) spikes of the recorded neurons."""
-    membrane: NDArray[np.float32]
-    """(samples, ticks, recorded) position before reset, in kernel units."""
-    drive: NDArray[np.float32]
-    """(samples, ticks, recorded) drive."""
-
-
-@inline
-def _deliver(net, pop, t, fired, n_fired, levels, drive, probes, b):
-    """Sum what reaches population ``pop`` in tick ``t`` into ``drive``, projection by projection."""
-    first, last = net.start[pop], net.start[pop + 1]
-    size = last - first
-    drive[:size] = net.bias[first:last]
-    reached = False
-    for k in range(net.incoming[pop], net.incoming[pop + 1]):
-        if t < net.delay[k]:
-            continue
-        slot = (t - net.delay[k]) % fired.shape[0]
-        base = net.start[net.source[k]]
-        count = n_fired[slot, net.source[k]]
-        if count == 0:
-            continue
-        reached = True
-        total = levels[:size]
-        total[:] = 0
-        for m in range(count):
-            row = net.row[k] + fired[slot, base + m] * size
-            add_row(total, net.weight[row : row + size])
-        scale = net.scale[net.column[k] : net.column[k] + size]
-        for j in range(size):
-            drive[j] = add_drive(drive[j], scale[j], total[j])
-        probes.synops[b, k] += count * size
-    if reached:
-        probes.column_reads[b, pop] += size
-
-
-@inline
-def _integrate(net, pop, before, drive, reached):
-    """One tick of readout population ``pop``."""
-    first = net.start[pop]
-    for j in range(net.start[pop + 1] - first):
-        reached[first + j] = readout_tick(before[first + j], drive[j])
-
-
-@inline
-def _step(net, pop, slot, fired, n_fired, before, wait, drive, key, reached):
-    """One tick of a population of neurons: positions before reset go to ``reached``, who fired into the ring."""
-    first, last = net.start[pop], net.start[pop + 1]
-    size = last - first
-    devices, end = device_row(net.devices, first, last), reached[first:last]
-    model = Model(net.kind[pop], net.soft[pop], net.hold[pop])
-    tick(model, before[first:last], devices.threshold, wait[first:last], drive[:size], devices, key, end)
-    count = 0
-    for j in range(size):
-        if end[j] >= devices.threshold[j]:
-            fired[slot, first + count] = j
-            count += 1
-    n_fired[slot, pop] = count
-
-
-@inline
-def _probe(net, pop, slot, fired, n_fired, drive, reached, column, probes, b, t):
-    """Count the tick of population ``pop`` and, where ``column`` is not negative, write down its traces."""
-    size = net.start[pop + 1] - net.start[pop]
-    squared = 0.0
-    for j in range(size):
-        squared += np.float64(drive[j]) * np.float64(drive[j])
-    probes.drive_squared[b, pop] += squared
-    probes.spikes[b, pop] += n_fired[slot, pop]
-    if column >= 0:
-        probes.drive[b, t, column : column + size] = drive[:size]
-        probes.membrane[b, t, column : column + size] = reached[net.start[pop] : net.start[pop + 1]]
-        for m in range(n_fired[slot, pop]):
-            probes.raster[b, t, column + fired[slot, net.start[pop] + m]] = 1
-
-
-@inline
-def _emit(net, pop, slot, offsets, addresses, frame, fired, n_fired, probes, b):
-    """List the external events of source ``pop`` in ``frame``; addresses run through all neurons, ascending."""
-    first, last = net.start[pop], net.start[pop + 1]
-    count = 0
-    for e in range(offsets[frame], offsets[frame + 1]):
-        if first <= addresses[e] < last:
-            fired[slot, first + count] = addresses[e] - first
-            count += 1
-    n_fired[slot, pop] = count
-    probes.spikes[b, pop] += count
+from eventsim.kernels._handle import handle
+from eventsim.kernels._jit import jit
+from eventsim.kernels._memory import cut, lend
+from eventsim.kernels.block import columns, neurons
+from eventsim.kernels.frozen import GENERATOR, READOUT, SOURCE, model_of, row_of
+from eventsim.kernels.lazy import relink, settle
+from eventsim.kernels.neuron import Key
+from eventsim.kernels.sources import emit, generate
+from eventsim.kernels.team import meet, share
 
 
 @jit
-def run(net, offsets, addresses, ticks, recorded, seed, first_sample, last_sample, probes):
-    """Run samples ``first_sample .. last_sample - 1`` from rest, each by itself.
+def _begin(net, state, pop, here):
+    """Put a block to rest: at the end of a tick -1 in which nothing happened."""
+    block = net.blocks[here]
+    x, wait = cut(state.x, block.first, block.last), cut(state.wait, block.first, block.last)
+    rest = cut(net.rest, block.first, block.last)
+    for j in range(x.size):
+        x[j] = rest[j]
+    for j in range(wait.size):
+        wait[j] = 0
+    for slot in range(state.n_fired.shape[0]):
+        state.n_fired[slot, here] = 0
+    state.activity[here].load = 0
+    state.activity[here].swept = 1 - block.waits
+    if block.waits:
+        settle(model_of(pop), handle(row_of(net, state, here)), -1)
+
+
+@jit
+def _block(net, state, pop, number, block, now, b, seed, events, room, probes, frame):
+    """One tick of a block of a population: its spikes go into the ring and are counted."""
+    here = pop.first_block + block
+    first, last, slot = net.blocks[here].first, net.blocks[here].last, now % pop.slots
+    at = pop.ring + slot * pop.size + first - pop.start
+    out = cut(state.fired, at, at + last - first)
+    counter = (np.uint64(b) << np.uint64(32)) + np.uint64(now)
+    if pop.kind == SOURCE:
+        fired = emit(events, pop.start, first, last, out)
+    elif pop.kind == GENERATOR:
+        fired = generate(seed, pop.stream, counter, pop.probability, first - pop.start, last - pop.start, out)
+    elif pop.kind < 0:
+        fired = columns(net, state, pop, block, now, room, out, probes, b)
+    else:
+        key = Key(seed, pop.stream, counter, np.uint64(first - pop.start))
+        fired = neurons(net, state, pop, block, now, key, room, out, probes, b, frame)
+    state.n_fired[slot, here] = fired
+    probes.spikes[b, here] += fired
+    logged, counted = probes.columns[number].logged, probes.columns[number].counted
+    if logged >= 0:
+        probes.log_counts[frame, here] = fired
+        for i in range(fired):
+            probes.log[frame, logged + first - pop.start + i] = out[i]
+    if counted >= 0:
+        for i in range(fired):
+            probes.counts[b, counted + out[i]] += 1
+
+
+@jit
+def run(net, state, room, offsets, addresses, span, seed, rank, team, probes):
+    """Run some ticks of some samples, one after the other.
 
     Parameters
     ----------
     net : Frozen
-    offsets : int64 array, shape (samples * ticks + 1,)
-        Events of sample b in tick t are ``addresses[offsets[b * ticks + t]:offsets[b * ticks + t + 1]]``.
+    state : State
+        Of the last sample that is touched; the same arrays for all members of a team.
+    room : Scratch
+        Of this thread.
+    offsets : int64 array, shape (frames + 1,)
+        Events of the i-th frame are ``addresses[offsets[i]:offsets[i + 1]]``.
     addresses : int32 array
-        Neuron of each event, ascending within a tick.
-    ticks : int
-    recorded : int64 array, shape (populations,)
-        Column of the probes at which a population begins, or -1.
+        Neuron of each event, ascending within a frame.
+    span : Span
     seed : uint64
-        Of stochastic neurons.
-    first_sample, last_sample : int
+        Of stochastic neurons and generators.
+    rank, team : int
+        Which thread this is, and of how many; each calls this function once.
     probes : Probes
-        Added to; zero before the run.
+        Counts are added to, records written; those of ticks begin with the first frame.
     """
-    n_pops, n_neurons = net.kind.size, net.start[-1]
-    n_slots = 1
-    for k in range(net.delay.size):
-        n_slots = max(n_slots, net.delay[k] + 1)
-    fired = np.empty((n_slots, n_neurons), np.int32)
-    n_fired = np.zeros((n_slots, n_pops), np.int64)
-    levels = np.empty(n_neurons, np.int32)
-    before = np.empty(n_neurons, np.float32)  # positions before reset, of the last tick and of this one
-    reached = np.empty(n_neurons, np.float32)
-    wait = np.empty(n_neurons, np.int32)
-    drive = np.empty(n_neurons, np.float32)
-    for b in range(first_sample, last_sample):
-        before[:] = net.rest
-        wait[:] = 0
-        for t in range(ticks):
-            slot, counter = t % n_slots, (np.uint64(b) << np.uint64(32)) + np.uint64(t)
-            for pop in net.order:
-                if net.kind[pop] == SOURCE:
-                    _emit(net, pop, slot, offsets, addresses, b * ticks + t, fired, n_fired, probes, b)
-                    continue
-                _deliver(net, pop, t, fired, n_fired, levels, drive, probes, b)
-                if net.kind[pop] == READOUT:
-                    _integrate(net, pop, before, drive, reached)
-                else:
-                    key = Key(seed, net.stream[pop], counter)
-                    _step(net, pop, slot, fired, n_fired, before, wait, drive, key, reached)
-                    _probe(net, pop, slot, fired, n_fired, drive, reached, recorded[pop], probes, b, t)
-            before, reached = reached, before
-        for pop in range(n_pops):
-            if net.kind[pop] == READOUT:
-                for j in range(net.start[pop + 1] - net.start[pop]):
-                    probes.readout[b, net.readout[pop] + j] = before[net.start[pop] + j]
+    net, state, room, probes = handle(lend(net)), handle(lend(state)), handle(lend(room)), handle(lend(probes))
+    offsets, addresses = lend(offsets), lend(addresses)
+    for f in range(span.first, span.last):
+        b, t, frame = f // span.ticks, f % span.ticks, f - span.first
+        events = cut(addresses, offsets[frame], offsets[frame + 1])
+        if t == 0 and span.fresh:
+            for pop in net.populations:
+                low, high = share(pop.blocks, rank, team)
+                for here in range(pop.first_block + low, pop.first_block + high):
+                    _begin(net, state, pop, here)
+            meet(state.sync, team)
+        for s in range(net.stage.size - 1):
+            for i in range(net.stage[s], net.stage[s + 1]):
+                number = net.order[i]
+                pop = net.populations[number]
+                low, high = share(pop.blocks, rank, team)
+                for block in range(low, high):
+                    _block(net, state, pop, number, block, span.origin + t, b, seed, events, room, probes, frame)
+            meet(state.sync, team)
+        if t == span.ticks - 1 and rank == 0:
+            for pop in net.populations:
+                if pop.kind == READOUT:
+                    for j in range(pop.size):
+                        probes.readout[b, pop.readout + j] = state.x[pop.start + j]
+
+
+@jit
+def resume(net, state):
+    """Make the parts of a state that are not kept from those that are."""
+    net, state = handle(lend(net)), handle(lend(state))
+    for pop in net.populations:
+        for here in range(pop.first_block, pop.first_block + pop.blocks):
+            if net.blocks[here].waits:
+                relink(handle(row_of(net, state, here)))

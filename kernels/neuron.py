@@ -1,8 +1,7 @@
 """Neurons of every model behind one door: what the engine, the trainer and the device classes step.
 
 A tick of a population: each neuron starts from its position after the last reset, is stepped exactly under the drive of
-the tick, and fires where it reached its threshold. Positions are kept *before* reset; the reset is applied where the
-next tick reads them, so that one array holds both the membrane and who fired.
+the tick, and fires where it reached its threshold; :func:`left_by` is where it goes on from.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from eventsim.kernels._intrinsic import bits
 from eventsim.kernels._jit import inline, jit
+from eventsim.kernels._memory import cut, load_index
 from eventsim.kernels.models import (
     leaky_passage,
     leaky_step,
@@ -84,17 +84,19 @@ class Key(NamedTuple):
     seed: np.uint64
     stream: np.uint64
     counter: np.uint64
+    first: np.uint64
+    """Number of the first neuron of the row."""
 
 
-@inline
+@jit
 def device_row(devices, first, last):
     """Devices ``first .. last - 1``, as views."""
     return DeviceArrays(
-        devices.a[first:last],
-        devices.b[first:last],
-        devices.gain[first:last],
-        devices.threshold[first:last],
-        devices.reset[first:last],
+        cut(devices.a, first, last),
+        cut(devices.b, first, last),
+        cut(devices.gain, first, last),
+        cut(devices.threshold, first, last),
+        cut(devices.reset, first, last),
     )
 
 
@@ -117,22 +119,28 @@ def after_reset(reached, threshold, reset, soft, cut):
 
 
 @jit
-def skyrmion_sweep(before, fired_at, drive, devices, soft, reached):
+def skyrmion_sweep(x, drive, devices, reached):
     """:func:`riccati_step` for a row of devices, arranged so that it vectorises; arguments as for :func:`tick`."""
-    f = type(before[0])
+    f = type(x[0])
     zero, inf = f(0.0), f(math.inf)
     far = bits(zero)
-    for j in range(before.size):
-        x = after_reset(before[j], fired_at[j], devices.reset[j], soft, True)
-        y, den, d = near_step(x, devices.gain[j] * drive[j], devices.a[j])
+    for j in range(x.size):
+        y, den, d = near_step(x[j], devices.gain[j] * drive[j], devices.a[j])
         far = max(far, bits(abs(d)))
         reached[j] = y if den > zero else inf
     if far > bits(near_limit(zero)):
-        for j in range(before.size):
+        for j in range(x.size):
             h, q = devices.a[j], devices.gain[j] * drive[j]
             _, _, d = near_step(zero, q, h)
             if abs(d) > near_limit(d):
-                reached[j] = far_step(after_reset(before[j], fired_at[j], devices.reset[j], soft, True), q, h, d)
+                reached[j] = far_step(x[j], q, h, d)
+
+
+@jit
+def leaky_sweep(x, drive, devices, reached):
+    """:func:`leaky_step` for a row of devices; arguments as for :func:`tick`."""
+    for j in range(x.size):
+        reached[j] = leaky_step(x[j], drive[j], devices.a[j], devices.gain[j])
 
 
 @jit
@@ -190,27 +198,25 @@ def probability(kind, x, drive, a, b, gain, threshold):
 
 
 @jit
-def _draw_sweep(kind, before, drive, devices, key, reached):
+def _draw_sweep(kind, x, drive, devices, key, reached):
     """Stochastic models: 1 and, where the state does not outlive the tick, infinity for a spike."""
-    f = type(before[0])
-    for j in range(before.size):
-        p, _ = probability(kind, before[j], drive[j], devices.a[j], devices.b[j], devices.gain[j], devices.threshold[j])
-        word, more, _, _ = block(key.seed, key.stream, np.uint64(j), key.counter)
+    f = type(x[0])
+    for j in range(x.size):
+        p, _ = probability(kind, x[j], drive[j], devices.a[j], devices.b[j], devices.gain[j], devices.threshold[j])
+        word, more, _, _ = block(key.seed, key.stream, key.first + np.uint64(j), key.counter)
         spike = unit(word, more) < p
         reached[j] = (f(1.0) if kind == TELEGRAPH else f(math.inf)) if spike else f(0.0)
 
 
-@inline
-def tick(model, before, fired_at, wait, drive, devices, key, reached):
-    """One tick of a row of neurons.
+@jit
+def tick(model, x, wait, drive, devices, key, reached):
+    """One tick of a row of neurons, without its reset.
 
     Parameters
     ----------
     model : Model
-    before : float array, shape (n,)
-        Positions at the end of the last tick, before reset.
-    fired_at : float array, shape (n,)
-        Thresholds that decided who fired in the last tick: those of ``devices``, infinite where resets are done.
+    x : float array, shape (n,)
+        Positions at the end of the last tick, after reset.
     wait : int32 array, shape (n,)
         Refractory ticks that are left; updated, and not read where the model has none.
     drive : float array, shape (n,)
@@ -221,21 +227,51 @@ def tick(model, before, fired_at, wait, drive, devices, key, reached):
         Written: positions at the end of the tick, before reset; a neuron fired where ``reached >= threshold``.
     """
     if model.kind == SKYRMION:
-        skyrmion_sweep(before, fired_at, drive, devices, model.soft, reached)
+        skyrmion_sweep(x, drive, devices, reached)
+    elif model.kind == LEAKY:
+        leaky_sweep(x, drive, devices, reached)
     elif model.kind < SWITCHING:
-        for j in range(before.size):
-            x = after_reset(before[j], fired_at[j], devices.reset[j], model.soft, model.kind == SKYRMION)
-            reached[j] = flow(model.kind, x, drive[j], devices.a[j], devices.b[j], devices.gain[j], devices.reset[j])
+        for j in range(x.size):
+            reached[j] = flow(model.kind, x[j], drive[j], devices.a[j], devices.b[j], devices.gain[j], devices.reset[j])
     else:
-        _draw_sweep(model.kind, before, drive, devices, key, reached)
+        _draw_sweep(model.kind, x, drive, devices, key, reached)
     if model.hold:
-        for j in range(before.size):
+        for j in range(x.size):
             if wait[j] > 0:
                 wait[j] -= np.int32(1)
-                held = after_reset(before[j], fired_at[j], devices.reset[j], model.soft, model.kind == SKYRMION)
-                reached[j] = below(held, devices.threshold[j], devices.reset[j])
+                reached[j] = below(x[j], devices.threshold[j], devices.reset[j])
             elif reached[j] >= devices.threshold[j]:
                 wait[j] = np.int32(model.hold)
+
+
+@jit
+def left_by(model, reached, threshold, reset):
+    """Position that a neuron goes on from; a superparamagnetic one stays in the state that it was found in."""
+    if model.kind == TELEGRAPH:
+        return reached
+    return after_reset(reached, threshold, reset, model.soft, model.kind == SKYRMION)
+
+
+@jit
+def list_spikes(reached, threshold, first, flags, out):
+    """Write the numbers, from ``first`` up, of the neurons that reached their threshold; returns how many.
+
+    Few neurons fire in a tick: flags are made for all at once, and looked at eight at a time.
+    """
+    n, count = reached.size, 0
+    for j in range(n):
+        flags[j] = np.uint8(reached[j] >= threshold[j])
+    whole, address = n & ~7, flags.ctypes.data
+    for base in range(0, whole, 8):
+        if load_index(address + base):
+            for j in range(base, base + 8):
+                out[count] = first + j
+                count += flags[j]
+    for j in range(whole, n):
+        if flags[j]:
+            out[count] = first + j
+            count += 1
+    return count
 
 
 @inline
@@ -258,16 +294,11 @@ def respond(model, x, wait, drive, devices, key, reached):
     reached : float array, shape (ticks, n)
         Written: positions before reset.
     """
-    never = np.full_like(x, math.inf)
     for t in range(drive.shape[0]):
-        now = Key(key.seed, key.stream, key.counter + np.uint64(t))
-        tick(model, x, never, wait, drive[t], devices, now, reached[t])
+        now = Key(key.seed, key.stream, key.counter + np.uint64(t), key.first)
+        tick(model, x, wait, drive[t], devices, now, reached[t])
         for j in range(x.size):
-            x[j] = after_reset(
-                reached[t, j], devices.threshold[j], devices.reset[j], model.soft, model.kind == SKYRMION
-            )
-            if model.kind == TELEGRAPH:
-                x[j] = reached[t, j]
+            x[j] = left_by(model, reached[t, j], devices.threshold[j], devices.reset[j])
 
 
 @jit
