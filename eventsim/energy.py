@@ -45,6 +45,7 @@ def energy(recording: Recording, costs: dict[str, Cost] | None = None) -> list[E
     Parameters
     ----------
     recording : Recording
+        Of a run with ``Record(energy=True)``.
     costs : dict of str to Cost, optional
         :data:`COSTS` if left out.
 
@@ -57,8 +58,15 @@ def energy(recording: Recording, costs: dict[str, Cost] | None = None) -> list[E
     Raises
     ------
     ConfigError
-        An event has no cost.
+        The run was not asked for what this needs, or an event has no cost.
     """
+    if not recording.column_reads:
+        raise ConfigError(
+            "The recording lacks what energies are made of.",
+            given="squared drives and reads of columns of no population",
+            expected="the recording of a run that summed them",
+            repair="simulate(..., record=Record(energy=True))",
+        )
     costs = COSTS if costs is None else costs
     if missing := COSTS.keys() - costs.keys():
         raise ConfigError(

@@ -85,18 +85,17 @@ def raster(axes: Axes, groups: Mapping[str, Events], dt: float) -> None:
 
 
 def _path(
-    neuron: MovingNeuron, trace: Trace, index: int, points: int = 24
+    neuron: MovingNeuron, trace: Trace, column: int, fired: set[int], points: int = 24
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Position within every tick, from the closed form; cut where it reaches the threshold."""
     times, positions = [0.0], [0.0]
     start = 0.0
-    fired = set(trace.spikes.tick[trace.spikes.address == index].tolist())
-    for tick, drive in enumerate(trace.drive[0, :, index]):
+    for tick, drive in enumerate(trace.drive[0, :, column]):
         within = np.linspace(0, neuron.dt, points)[1:]
         x = np.minimum(neuron.step(start, float(drive), within), neuron.threshold)
         times += list(tick * neuron.dt + within)
         positions += list(x)
-        start = float(trace.membrane[0, tick, index])
+        start = float(trace.membrane[0, tick, column])
         if tick in fired:
             start = neuron.reset
             times.append((tick + 1) * neuron.dt)
@@ -104,11 +103,14 @@ def _path(
     return np.array(times), np.array(positions)
 
 
-def membrane(axes: Axes, neuron: MovingNeuron, trace: Trace, neurons: Sequence[int]) -> None:
+def membrane(axes: Axes, neuron: MovingNeuron, trace: Trace, spikes: Events, neurons: Sequence[int]) -> None:
     """Exact membrane traces of some neurons of one sample, with threshold and unstable point."""
-    for index, colour in zip(neurons, (ACCENT, WARM, "#0f766e", "#7c3aed", QUIET), strict=False):
-        axes.plot(*_path(neuron, trace, index), color=colour, linewidth=1.2, label=f"neuron {index}")
-        fired = trace.spikes.tick[trace.spikes.address == index]
+    columns = np.searchsorted(trace.neurons, neurons)
+    colours = (ACCENT, WARM, "#0f766e", "#7c3aed", QUIET)
+    for index, column, colour in zip(neurons, columns.tolist(), colours, strict=False):
+        fired = spikes.tick[spikes.address == index]
+        path = _path(neuron, trace, column, set(fired.tolist()))
+        axes.plot(*path, color=colour, linewidth=1.2, label=f"neuron {index}")
         axes.plot((fired + 1) * neuron.dt, np.full(len(fired), neuron.threshold), "^", color=colour, markersize=5)
     axes.axhline(neuron.threshold, color=INK, linestyle="--", linewidth=1)
     axes.annotate("threshold", (0, neuron.threshold), xytext=(2, 3), textcoords="offset points")
@@ -120,7 +122,7 @@ def membrane(axes: Axes, neuron: MovingNeuron, trace: Trace, neurons: Sequence[i
         axes.annotate("unstable point", at, xytext=(2, 3), textcoords="offset points", color=QUIET)
     ticks = neuron.dt * np.arange(trace.drive.shape[1] + 1)
     axes.set(xlabel="time (ns)", ylabel="skyrmion position (nm)", xticks=ticks)
-    lowest = min(0.0, float(trace.membrane[0][:, list(neurons)].min(initial=0.0)))
+    lowest = min(0.0, float(trace.membrane[0][:, columns].min(initial=0.0)))
     axes.set_ylim(lowest - 9, top + 6)  # the legend stands below the traces
     axes.set_title("Membranes (exact within each tick)")
     axes.legend(loc="lower left", ncols=2, fontsize=8)

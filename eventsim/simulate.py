@@ -2,67 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from eventsim.errors import ConfigError, EventsError, NetworkError
+from eventsim.columns import beside
+from eventsim.errors import ConfigError, EventsError
 from eventsim.events import Events
-from eventsim.kernels import engine
+from eventsim.inputs import Inputs
 from eventsim.keys import check_seed
-from eventsim.network import Network, Population, Readout, Source
-from eventsim.parallel import check_threads, split
-from eventsim.recording import Recording, Trace
+from eventsim.network import Network
+from eventsim.parallel import check_threads
+from eventsim.population import Generator, Population, Source
+from eventsim.provenance import about
+from eventsim.recorder import begin
+from eventsim.recording import Record, Recording
+from eventsim.run import Run
+from eventsim.state import NetworkState, check
 from eventsim.stochastic import StochasticNeuron
+from eventsim.stream import EventFile
+
+Given = Events | EventFile | Mapping[str, Events | EventFile] | None
+"""What says which events there are."""
+
+LONGEST = 2**31
+"""Ticks of a run stay below it."""
 
 
-def _inputs(network: Network, events: Events | Mapping[str, Events]) -> dict[str, Events]:
+def _inputs(
+    network: Network, events: Events | EventFile | Mapping[str, Events | EventFile] | None, ticks: int | None
+) -> Inputs:
+    """Events of all sources, and how many samples and ticks there are."""
     sources = [source.name for source in network.of_kind(Source)]
-    if isinstance(events, Events) and len(sources) == 1:
+    if isinstance(events, Events | EventFile) and len(sources) == 1:
         events = {sources[0]: events}
-    parts = events if isinstance(events, Mapping) else {}
-    if not parts or set(parts) != set(sources) or not all(isinstance(part, Events) for part in parts.values()):
+    parts = {} if events is None else events if isinstance(events, Mapping) else {"": events}
+    if set(parts) != set(sources) or not all(isinstance(part, Events | EventFile) for part in parts.values()):
         raise EventsError(
             "The events do not fit the sources of the network.",
             given=f"{type(events).__name__} with the names {', '.join(map(str, parts)) or '(none)'}",
-            expected=f"Events for each of {', '.join(sources) or 'no source: add a Source to the network'}",
-            repair="simulate(network, {name: Events(...), ...})",
+            expected=f"Events for each of {', '.join(sources)}" if sources else "no events: there is no source",
+            repair="simulate(network, {name: Events(...), ...}), or simulate(network, ticks=...) without sources",
         )
+    if not parts:
+        if isinstance(ticks, bool) or not isinstance(ticks, int | np.integer) or not 1 <= ticks < LONGEST:
+            raise ConfigError(
+                "The number of ticks is not usable.",
+                given=ticks,
+                expected=f"a whole number from 1 to {LONGEST - 1}: no events say how long to run",
+                repair="simulate(network, ticks=1000)",
+            )
+        return Inputs({}, (1, int(ticks)))
     for name, part in parts.items():
         wanted = (*next(iter(parts.values())).shape[:2], network[name].size)
-        if part.shape != wanted:
+        if part.shape != wanted or (ticks is not None and ticks != wanted[1]):
             raise EventsError(
                 f"The events for source {name!r} have the wrong shape.",
-                given=f"{part.shape} samples, ticks and addresses",
+                given=f"{part.shape} samples, ticks and addresses" + ("" if ticks is None else f", ticks={ticks}"),
                 expected=wanted,
                 repair=f"Events(..., shape={wanted})",
             )
-    return dict(parts)
+    return Inputs(dict(parts), next(iter(parts.values())).shape[:2])
 
 
-def _merge(network: Network, inputs: dict[str, Events]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Events of all sources, ordered by frame (sample and tick) and neuron, with the offset of each frame."""
-    samples, ticks, _ = next(iter(inputs.values())).shape
-    frame = np.concatenate([part.sample * ticks + part.tick for part in inputs.values()])
-    start = network.frozen.start
-    neuron = np.concatenate([part.address + start[network.index(name)] for name, part in inputs.items()])
-    if len(inputs) > 1:
-        order = np.lexsort((neuron, frame))
-        frame, neuron = frame[order], neuron[order]
-    offsets = np.searchsorted(frame, np.arange(samples * ticks + 1))
-    return offsets.astype(np.int64), neuron.astype(np.int32)
+def _key(network: Network, seed: int | None) -> np.uint64:
+    """The seed, which chance needs."""
+    by_chance: list[Generator | Population] = [*network.of_kind(Generator)]
+    by_chance += [p for p in network.of_kind(Population) if isinstance(p.devices.nominal, StochasticNeuron)]
+    if by_chance and seed is None:
+        raise ConfigError(
+            "What spikes by chance needs a seed.",
+            given=f"no seed for {', '.join(p.name for p in by_chance)}",
+            expected="a whole number",
+            repair="simulate(..., seed=0)",
+        )
+    return np.uint64(check_seed(0 if seed is None else seed))
 
 
 def simulate(
     network: Network,
-    events: Events | Mapping[str, Events],
+    events: Given = None,
     *,
-    record: Sequence[str] = (),
+    ticks: int | None = None,
+    record: Record | None = None,
+    state: NetworkState | None = None,
     seed: int | None = None,
     threads: int = 1,
+    precision: Literal["single", "double"] = "single",
+    out: str | Path | None = None,
+    resume: bool = False,
+    progress: bool = False,
 ) -> Recording:
-    """Propagate spikes through a network, each sample by itself and from rest.
+    """Propagate spikes through a network, each sample by itself, from rest or from a given state.
 
     In every tick, spikes that are due add the weight of their synapses to the drive of their targets; each
     neuron is stepped exactly under that drive, fires if it reached its threshold, and is reset.
@@ -70,96 +105,89 @@ def simulate(
     Parameters
     ----------
     network : Network
-    events : Events, or mapping of source name to Events
-        Input spikes; they give the numbers of samples and ticks.
-    record : sequence of str
-        Populations of neurons whose spikes, membrane and drive are kept for every tick.
+    events : Events or EventFile, or mapping of source name to them
+        Input spikes; they give the numbers of samples and ticks. :class:`eventsim.EventFile` is read as the run
+        goes.
+    ticks : int, optional
+        How long to run, where no events say it.
+    record : Record, optional
+        What to keep besides the numbers of spikes and synaptic operations.
+    state : NetworkState, optional
+        Where to go on from: the ``state`` of a recording. A run that is cut in two is the whole run, bit for bit.
     seed : int, optional
-        Of neurons that switch by chance; required if the network has any.
+        Of generators and of neurons that switch by chance; required if the network has any.
     threads : int
-        Samples run in parallel; the result does not depend on it.
+        Samples run in parallel, or, where they are too few, the blocks of a large network; the result does not
+        depend on it.
+    precision : {"single", "double"}
+        Of positions and drives.
+    out : path, optional
+        Write what is recorded to an HDF5 file as the run goes, in bounded memory. The file grows as
+        ``out + ".part"``, which can be read at any time, also after the process was interrupted or killed, and stands
+        at ``out`` when it is whole. Long samples are run one after the other, by a team of threads.
+    resume : bool
+        Go on from ``out + ".part"`` where there is one; the result is that of a run in one go, bit for bit.
+    progress : bool
+        Show ticks, their rate and the time left on the error stream.
 
     Returns
     -------
     Recording
+        With ``out``, its totals; events and traces are left in the file. :class:`eventsim.EventFile` reads
+        events stretch by stretch, :func:`eventsim.read_recording` all of it.
 
     Raises
     ------
     EventsError
         Events that do not fit the sources.
     NetworkError
-        ``record`` names something that is not a population of neurons.
+        ``record`` names something that is not there, or the state is that of another network.
     ConfigError
-        More threads than cores, or no seed for neurons that switch by chance.
+        More threads than cores, no seed where chance needs one, no number of ticks, or ``resume`` without ``out``.
+    OutputError
+        ``out`` exists, or ``out + ".part"`` does and ``resume`` was not asked for, or the disk is full.
+    CheckpointError
+        What is to be gone on with is another run, or damaged.
     """
     check_threads(threads)
-    inputs = _inputs(network, events)
-    populations = {population.name: population for population in network.of_kind(Population)}
-    unknown = [record] if isinstance(record, str) else [name for name in record if name not in populations]
-    if unknown:
-        raise NetworkError(
-            "There is nothing to record there.",
-            given=f"the text {record!r}" if isinstance(record, str) else ", ".join(map(str, unknown)),
-            expected=f"populations of neurons: {', '.join(populations)}",
-            repair="record=[...] with some of those names",
-        )
-    chancy = [name for name, p in populations.items() if isinstance(p.devices.nominal, StochasticNeuron)]
-    if chancy and seed is None:
-        raise ConfigError(
-            "Neurons that switch by chance need a seed.",
-            given=f"no seed for {', '.join(chancy)}",
-            expected="a whole number",
-            repair="simulate(..., seed=0)",
-        )
-    key = np.uint64(check_seed(0 if seed is None else seed))
-    samples, ticks, _ = next(iter(inputs.values())).shape
-    columns, width = np.full(len(network.populations), -1, np.int64), 0
-    for name in dict.fromkeys(record):
-        columns[network.index(name)] = width
-        width += populations[name].size
-    probes = _probes(network, samples, ticks, width)
-    offsets, addresses = _merge(network, inputs)
-
-    def work(first: int, last: int) -> None:
-        engine.run(network.frozen, offsets, addresses, ticks, columns, key, first, last, probes)
-
-    split(work, samples, threads)
-    return _recording(network, ticks, columns, probes)
-
-
-def _probes(network: Network, samples: int, ticks: int, width: int) -> engine.Probes:
-    pops, projections = len(network.populations), len(network.projections)
-    readouts = sum(readout.size for readout in network.of_kind(Readout))
-    return engine.Probes(
-        spikes=np.zeros((samples, pops), np.int64),
-        synops=np.zeros((samples, projections), np.int64),
-        column_reads=np.zeros((samples, pops), np.int64),
-        drive_squared=np.zeros((samples, pops), np.float64),
-        readout=np.zeros((samples, readouts), np.float32),
-        raster=np.zeros((samples, ticks, width), np.uint8),
-        membrane=np.zeros((samples, ticks, width), np.float32),
-        drive=np.zeros((samples, ticks, width), np.float32),
-    )
+    if precision not in ("single", "double"):
+        expected = "'single' or 'double'"
+        raise ConfigError("There is no such precision.", given=precision, expected=expected, repair=expected)
+    record = Record() if record is None else record
+    if not isinstance(record, Record):
+        given, repair = repr(record), "record=Record(spikes=['a'], membrane=['a'])"
+        raise ConfigError("What to record is not usable.", given=given, expected="a Record", repair=repair)
+    inputs = _inputs(network, events, ticks)
+    key = _key(network, seed)
+    net = network.arrays(np.float32 if precision == "single" else np.float64)
+    if state is not None:
+        check(net, state, inputs.shape[0])
+    recorder, going_on = None, False
+    if out is not None:
+        path = Path(out)
+        recorder = begin(path, about(network, net, inputs, record, state, key), math.prod(inputs.shape), resume=resume)
+        going_on = beside(path).exists()
+    elif resume:
+        given, repair = "resume=True without out", "simulate(..., out='run.h5', resume=True)"
+        raise ConfigError("There is nothing to go on with.", given=given, expected="a file", repair=repair)
+    try:
+        run = Run(network, net, inputs, record, state, key, threads, recorder)
+        if recorder is not None:
+            run.open(resume=going_on)
+        with _bar(math.prod(inputs.shape), progress) as show:
+            run.go(show)
+        if recorder is not None:
+            recorder.finish()
+    finally:
+        if recorder is not None:
+            recorder.close()
+    return run.recording()
 
 
-def _recording(network: Network, ticks: int, columns: NDArray[np.int64], probes: engine.Probes) -> Recording:
-    index = {population.name: i for i, population in enumerate(network.populations)}
-    populations = {population.name: population for population in network.of_kind(Population)}
-    traces = {}
-    for name, i in index.items():
-        if columns[i] >= 0:
-            part = slice(columns[i], columns[i] + network[name].size)
-            spikes = Events.from_frames(probes.raster[:, :, part])
-            membrane = probes.membrane[:, :, part] * populations[name].devices.unit.astype(np.float32)
-            traces[name] = Trace(spikes, membrane, probes.drive[:, :, part])
-    first = network.frozen.readout
-    mean = probes.readout / np.float32(ticks)
-    return Recording(
-        ticks=ticks,
-        spikes={name: probes.spikes[:, i] for name, i in index.items()},
-        synops={projection.name: probes.synops[:, k] for k, projection in enumerate(network.incoming)},
-        column_reads={name: probes.column_reads[:, i] for name, i in index.items()},
-        drive_squared={p.name: probes.drive_squared[:, index[p.name]] for p in network.of_kind(Population)},
-        readout={r.name: mean[:, first[index[r.name]] :][:, : r.size] for r in network.of_kind(Readout)},
-        traces=traces,
-    )
+def _bar(total: int, progress: bool) -> AbstractContextManager[Callable[[int], None] | None]:
+    """A progress bar, if one is asked for: only then is it imported."""
+    if not progress:
+        return nullcontext()
+    from eventsim.progress import progress_bar
+
+    return progress_bar(total)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from eventsim.energy import EnergyLine, energy
 from eventsim.events import Events
-from eventsim.network import Network, Population
-from eventsim.recording import Recording
+from eventsim.network import Network
+from eventsim.population import Population
+from eventsim.recording import Record, Recording
 from eventsim.simulate import simulate
 from eventsim.training.fit import accuracy
 from eventsim.training.layers import Array, Params, Spiking
@@ -64,7 +65,7 @@ def deploy(
     accuracies, self_firing, recordings = [], [], []
     for chip in range(chips):
         drawn = network.on_chip(Variation.all(variation), seed=seed, chip=chip)
-        recording = simulate(drawn, events, threads=threads)
+        recording = simulate(drawn, events, record=Record(energy=True), threads=threads)
         accuracies.append(accuracy(recording.readout["readout"], labels))
         populations = [p for p in drawn.populations if isinstance(p, Population)]
         self_firing.append(sum(p.devices.self_firing for p in populations))
@@ -106,8 +107,8 @@ def spikes_that_differ(model: Model, params: Params, signal: Array, network: Net
     layers = [replace(layer, devices=next(rows)) if isinstance(layer, Spiking) else layer for layer in model.layers]
     twin = Model(layers)
     hidden = [p.name for p in network.populations if isinstance(p, Population)]
-    recording = simulate(network, Events.from_frames(signal), record=hidden, threads=threads)
+    recording = simulate(network, Events.from_frames(signal), record=Record(spikes=hidden), threads=threads)
     differ = np.count_nonzero(twin.forward(params, signal).logits != recording.readout["readout"])
     for name, spikes in zip(hidden, twin.spikes(params, signal), strict=True):
-        differ += np.count_nonzero(recording.traces[name].spikes.to_frames() != spikes)
+        differ += np.count_nonzero(recording.events[name].to_frames() != spikes)
     return int(differ)

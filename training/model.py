@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from eventsim import connection
 from eventsim.device import Devices
 from eventsim.errors import NetworkError
 from eventsim.kernels.ratebp import time_mean
 from eventsim.models import MTJ
-from eventsim.network import AnyPopulation, Network, Population, Projection, Readout, Source
+from eventsim.network import Network, Projection
+from eventsim.population import AnyPopulation, Population, Readout, Source
 from eventsim.training.layers import Array, Crossbar, Dense, Layer, Params, ReLU, Spiking
 
 
@@ -163,8 +165,8 @@ def to_network(model: Model, params: Params) -> Network:
         bias = parts[2 * i]["bias"]
         layer = neurons[i] if i < len(neurons) else None
         if isinstance(layer, Spiking):
-            populations.append(Population(name, layer.devices, bias))
+            populations.append(Population(name, layer.devices, bias, update="sweep"))
         else:
             populations.append(Readout(name, crossbar.targets, bias))
-        projections.append(Projection(names[i], name, levels, scale))
+        projections.append(Projection(names[i], name, connection.Dense(levels, scale)))
     return Network(populations, projections)

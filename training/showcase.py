@@ -12,8 +12,8 @@ from eventsim.config import DemoConfig
 from eventsim.energy import PERIPHERY, total
 from eventsim.events import Events
 from eventsim.moving import MovingNeuron
-from eventsim.network import Population
-from eventsim.recording import Trace
+from eventsim.population import Population
+from eventsim.recording import Record, Trace
 from eventsim.report import Table, write_report
 from eventsim.simulate import simulate
 from eventsim.training.pipeline import DISTILLED, PLAIN, TEACHER, Demo
@@ -71,10 +71,10 @@ def energy_table(demo: Demo) -> Table:
     return Table(caption, ("event", "count", "low", "default", "high"), rows)
 
 
-def _telling(trace: Trace, number: int = 4) -> list[int]:
+def _telling(trace: Trace, spikes: Events, number: int = 4) -> list[int]:
     """Neurons to show: half of them fire in about half of the ticks, the others came closest without a spike."""
-    _, ticks, size = trace.spikes.shape
-    fired = np.bincount(trace.spikes.address, minlength=size)
+    _, ticks, size = spikes.shape
+    fired = np.bincount(spikes.address, minlength=size)
     active, silent = np.flatnonzero(fired > 0), np.flatnonzero(fired == 0)
     active = active[np.argsort(np.abs(fired[active] - ticks / 2), kind="stable")]
     silent = silent[np.argsort(-trace.membrane[0].max(axis=0)[silent], kind="stable")]
@@ -90,14 +90,15 @@ def draw(demo: Demo, folder: Path) -> dict[Path, str]:
     """Draw the figures of the run folder and return them with their captions."""
     folder.mkdir()
     first = _sample(demo.events, 0)
-    trace = simulate(demo.network, first, record=["hidden1"]).traces["hidden1"]
+    recording = simulate(demo.network, first, record=Record(spikes=["hidden1"], membrane=["hidden1"]))
+    trace, spikes = recording.traces["hidden1"], recording.events["hidden1"]
     hidden = demo.network["hidden1"]
     assert isinstance(hidden, Population)
     neuron = hidden.devices.nominal
     assert isinstance(neuron, MovingNeuron)
     pixels = demo.dataset.x[demo.dataset.test[0]].reshape(demo.dataset.image)
-    shown = _telling(trace)
-    groups = {"input": first, "hidden1": trace.spikes}
+    shown = _telling(trace, spikes)
+    groups = {"input": first, "hidden1": spikes}
     curves = {name: [(e.loss, e.validation_accuracy) for e in curve] for name, curve in demo.curves.items()}
     accuracies = {d.variation: d.accuracies for d in demo.deployments}
     lines = {name: demo.scores[name].test_accuracy for name in (TEACHER, PLAIN)}
@@ -108,13 +109,13 @@ def draw(demo: Demo, folder: Path) -> dict[Path, str]:
         left, right = figures["spikes"].subplots(1, 2, width_ratios=[1, 2.5])
         plot.image(left, pixels, f"Test image, label {demo.dataset.labels[demo.dataset.test[0]]}")
         plot.raster(right, groups, neuron.dt)
-        plot.membrane(figures["membranes"].subplots(), neuron, trace, shown)
+        plot.membrane(figures["membranes"].subplots(), neuron, trace, spikes, shown)
         plot.accuracy_against_variation(figures["variation"].subplots(), accuracies, lines)
         overview = figures["overview"] = plot.new_figure(12, 3.4)
         a, b, c, d = overview.subplots(1, 4, width_ratios=[1, 1.5, 2, 1.6])
         plot.image(a, pixels, "Test image")
         plot.raster(b, groups, neuron.dt)
-        plot.membrane(c, neuron, trace, shown)
+        plot.membrane(c, neuron, trace, spikes, shown)
         plot.accuracy_against_variation(d, accuracies, lines)
         for name, figure in figures.items():
             figure.savefig(folder / f"{name}.png")
