@@ -9,7 +9,7 @@ import mpmath
 import numpy as np
 
 from eventsim.models import MTJ
-from eventsim.network import Population, Readout, Source
+from eventsim.population import Population, Readout, Source
 
 
 def flow(x, q, h, s, digits=60):
@@ -118,6 +118,8 @@ def philox(counter, key):
 def simulate(network, inputs, ticks):
     """Run one sample of a network tick by tick, neuron by neuron, spike by spike, in double precision.
 
+    Projections are :class:`eventsim.Dense`, with levels and a scale.
+
     Returns the spikes {population: set of (tick, neuron)}, readout means, synaptic operations by projection, and how
     close (relative) any membrane came to its threshold, below which single precision could decide otherwise.
     """
@@ -142,7 +144,7 @@ def simulate(network, inputs, ticks):
             if projection.target != name or tick < projection.delay:
                 continue
             advance(projection.source, tick - projection.delay)
-            levels, scale = np.asarray(projection.levels), np.asarray(projection.scale, np.float32)
+            levels, scale = np.asarray(projection.synapses.weight), np.asarray(projection.synapses.scale, np.float32)
             for when, source in sorted(spikes[projection.source]):
                 if when == tick - projection.delay:
                     synops[projection.name] += population.size

@@ -9,6 +9,7 @@ from eventsim import (
     IF,
     LIF,
     MTJ,
+    Dense,
     DomainWall,
     Network,
     Oscillator,
@@ -92,8 +93,10 @@ def networks(draw):
         Projection(
             source,
             target,
-            rng.integers(-9, 10, (sizes[source], sizes[target])),
-            rng.uniform(0.05, 0.3, sizes[target]).astype(np.float32),
+            Dense(
+                rng.integers(-9, 10, (sizes[source], sizes[target])),
+                rng.uniform(0.05, 0.3, sizes[target]).astype(np.float32),
+            ),
             delay + draw(st.integers(0, 2)) * (delay > 0),
             name=f"projection {i}",
         )

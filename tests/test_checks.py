@@ -11,6 +11,7 @@ import eventsim
 from eventsim import (
     MTJ,
     BackHoppingMTJ,
+    Dense,
     Events,
     LogNormal,
     MTJSynapse,
@@ -167,7 +168,7 @@ def test_a_network_of_chance_is_reproducible_and_differs_between_chips(model):
     drive = {SwitchingMTJ: 0.94, SuperparamagneticMTJ: 0.02, BackHoppingMTJ: 0.68}[model]
     network = Network(
         [Source("in", 1), Population("a", model().identical(30))],
-        [Projection("in", "a", np.ones((1, 30)), np.full(30, drive))],
+        [Projection("in", "a", Dense(np.ones((1, 30)), np.full(30, drive)))],
     )
     events = Events.from_frames(np.ones((2, 40, 1)))
     runs = [

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventsim import MTJ, Events, Population, Variation, simulate
+from eventsim import MTJ, Events, Population, Record, Variation, simulate
 from eventsim.errors import NetworkError
 from eventsim.training import mtj_mlp, relu_mlp, to_network
 from eventsim.training.deploy import spikes_that_differ
@@ -35,9 +35,9 @@ def test_engine_and_training_forward_emit_identical_spikes(data, sizes, neuron, 
     signal = data.draw(frames(sizes[0]))
     network = to_network(model, params)
     hidden = [p.name for p in network.of_kind(Population)]
-    recording = simulate(network, Events.from_frames(signal), record=hidden)
+    recording = simulate(network, Events.from_frames(signal), record=Record(spikes=hidden))
     for name, spikes in zip(hidden, model.spikes(params, signal), strict=True):
-        assert np.array_equal(recording.traces[name].spikes.to_frames(), spikes)
+        assert np.array_equal(recording.events[name].to_frames(), spikes)
     assert np.array_equal(recording.readout["readout"], model.forward(params, signal).logits)
 
 

@@ -5,14 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eventsim import MTJ, Network, Population, Projection, Readout, Source, Variation
+from eventsim import MTJ, Dense, Network, Population, Projection, Readout, Source, SwitchingMTJ, Variation
 from eventsim.errors import NetworkError
 
 
-def parts(**changes):
+def parts(levels=np.ones((3, 2), int), scale=np.ones(2), **changes):  # noqa: B008
     populations = [Source("in", 3), Population("a", MTJ().identical(2)), Readout("out", 2)]
-    first = {"source": "in", "target": "a", "levels": np.ones((3, 2), int), "scale": np.ones(2)}
-    return populations, [Projection(**{**first, **changes}), Projection("a", "out", np.ones((2, 2)), np.ones(2))]
+    first = {"source": "in", "target": "a", "synapses": Dense(levels, scale)}
+    last = Projection("a", "out", Dense(np.ones((2, 2)), np.ones(2)))
+    return populations, [Projection(**{**first, **changes}), last]
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ def parts(**changes):
         ({"source": "nobody"}, "one of in, a, out"),
         ({"source": "out"}, "does not come from a Readout"),
         ({"target": "in"}, "does not lead to a Source"),
-        ({"levels": np.ones((2, 3))}, r"\(3, 2\), sources by targets\n.*levels.T"),
+        ({"levels": np.ones((2, 3))}, r"\(3, 2\), sources by targets\n.*weight.T"),
         ({"levels": np.full((3, 2), 0.5)}, "whole numbers"),
         ({"levels": np.full((3, 2), np.nan)}, "whole numbers"),
         ({"levels": np.full((3, 2), 2**15)}, "whole numbers below"),
@@ -32,6 +33,12 @@ def parts(**changes):
         ({"levels": np.full((3, 2), "a")}, "not numbers"),
         ({"scale": [1, 1e7]}, "every drive below"),
         ({"levels": np.full((3, 2), 1000), "scale": [1, 400]}, "every drive below"),
+        ({"levels": np.full((3, 2), 4e5), "scale": None}, "every drive below"),
+        ({"levels": np.full((3, 2), np.nan), "scale": None}, "weight of projection in -> a is impossible"),
+        ({"levels": np.ones((2, 3)), "scale": None}, r"\(3, 2\), sources by targets"),
+        ({"delay": 65536}, "ticks from 0 to 65535"),
+        ({"delay": [0, 1, 2]}, "ticks from 0"),
+        ({"synapses": np.ones((3, 2))}, r"expected: a Connection(.|\n)*Dense\(levels, scale\)"),
     ],
 )
 def test_unusable_projections_are_refused(changes, message):
@@ -49,9 +56,11 @@ def test_names_must_be_distinct():
     Network(populations, [first, replace(first, name="again"), last])
 
 
-@pytest.mark.parametrize("size", [0, -1, 1.5])
-def test_populations_must_not_be_empty(size):
-    with pytest.raises(NetworkError, match="'a' is empty"):
+@pytest.mark.parametrize(
+    ("size", "message"), [(0, "'a' is empty"), (-1, "-1 neurons in 'a'"), (1.5, "1.5 neurons"), (True, "True neurons")]
+)
+def test_populations_must_not_be_empty(size, message):
+    with pytest.raises(NetworkError, match=message):
         Network([Source("a", size)], [])
 
 
@@ -72,13 +81,26 @@ def test_sums_of_the_lowest_integer_do_not_overflow():
         Network(*parts(levels=levels))
 
 
-def test_frozen_arrays_cannot_be_written():
-    network = Network(*parts())
-    for chip in (network, network.on_chip(Variation.all(0.1), seed=0)):
-        with pytest.raises(ValueError, match="read-only"):
-            chip.frozen.devices.gain[0] = 1
-        with pytest.raises(ValueError, match="read-only"):
-            chip.frozen.weight[0] = 1
+@pytest.mark.parametrize("update", ["never", None])
+def test_updates_that_are_none_are_refused(update):
+    with pytest.raises(NetworkError, match="cannot be updated"):
+        Population("a", MTJ().identical(2), update=update)
+
+
+def test_neurons_behind_a_crossbar_cannot_be_left_alone():
+    populations, projections = parts()
+    lazy = replace(populations[1], update="lazy")
+    with pytest.raises(NetworkError, match="'a' cannot be left alone"):
+        Network([populations[0], lazy, populations[2]], projections)
+
+
+@pytest.mark.parametrize(
+    ("neuron", "parameter"), [(MTJ(), "k1"), (MTJ(), "k2"), (SwitchingMTJ(), next(iter(SwitchingMTJ().laws())))]
+)
+def test_what_networks_do_not_draw_from_cycle_to_cycle_is_refused(neuron, parameter):
+    devices = neuron.draw(3, Variation(c2c={parameter: 0.02}), seed=0)
+    with pytest.raises(NetworkError, match=f"'a' vary from cycle to cycle(.|\n)*{parameter}"):
+        Network([Population("a", devices)], [])
 
 
 def test_bias_must_fit():
@@ -88,19 +110,19 @@ def test_bias_must_fit():
 
 def test_a_cycle_needs_a_delay_and_is_named():
     populations = [Population(name, MTJ().identical(1)) for name in "abc"]
-    one = np.ones((1, 1)), np.ones(1)
+    one = Dense(np.ones((1, 1)), np.ones(1))
     ways = [("a", "b", 0), ("b", "c", 0), ("c", "a", 0)]
     with pytest.raises(NetworkError, match="form a cycle") as refusal:
-        Network(populations, [Projection(s, t, *one, delay=d) for s, t, d in ways])
+        Network(populations, [Projection(s, t, one, delay=d) for s, t, d in ways])
     assert {*"abc"} <= set(refusal.value.given.split(" -> "))
     with pytest.raises(NetworkError, match="a -> a"):
-        Network(populations, [Projection("a", "a", *one)])
-    Network(populations, [Projection(s, t, *one, delay=int(s == "c")) for s, t, _ in ways])
+        Network(populations, [Projection("a", "a", one)])
+    Network(populations, [Projection(s, t, one, delay=int(s == "c")) for s, t, _ in ways])
 
 
 def test_sums_must_stay_exact():
     n = 1000
-    projection = Projection("in", "out", np.full((n, 1), 2**14 + 1000), np.ones(1))
+    projection = Projection("in", "out", Dense(np.full((n, 1), 2**14 + 1000), np.ones(1)))
     with pytest.raises(NetworkError, match="not exact"):
         Network([Source("in", n), Readout("out", 1)], [projection])
 
@@ -109,6 +131,7 @@ def test_chips_leave_everything_but_the_devices():
     network = Network(*parts())
     chip = network.on_chip(Variation.all(0.1), seed=1, chip=2)
     assert not np.array_equal(chip["a"].devices["k1"], network["a"].devices["k1"])
-    assert np.array_equal(chip.frozen.weight, network.frozen.weight)
+    assert chip.frozen.ways is network.frozen.ways
+    assert chip.frozen.scale is network.frozen.scale
     same = network.on_chip(Variation(), seed=5)
     assert np.array_equal(same.frozen.devices.threshold, network.frozen.devices.threshold)

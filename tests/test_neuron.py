@@ -198,17 +198,14 @@ def test_single_precision_follows_double(x, drive, h, s):
     assert abs(step(*arguments, np.float32) - float(double)) <= 4e-6 * sensitivity
 
 
-@given(
-    st.lists(st.tuples(st.floats(-300, 40), st.floats(-60, 60)), min_size=1, max_size=40), st.booleans(), st.booleans()
-)
-def test_a_sweep_is_the_step_of_each_device(rows, single, soft):
+@given(st.lists(st.tuples(st.floats(-300, 40), st.floats(-60, 60)), min_size=1, max_size=40), st.booleans())
+def test_a_sweep_is_the_step_of_each_device(rows, single):
     kind = np.float32 if single else np.float64
     x, drive = (np.array(column, kind) for column in zip(*rows, strict=True))
     n = len(rows)
     devices = DeviceArrays(*(np.full(n, v, kind) for v in (13.8 / 212, 0, 4240 / 212**2, 20 / 212, 1 / 212)))
-    reached = np.empty(n, kind)
-    skyrmion_sweep(x / kind(212), devices.threshold, drive, devices, soft, reached)
-    starts = [kind(left(v, devices.threshold[0], devices.reset[0], soft)) for v in x / kind(212)]
+    starts, reached = x / kind(212), np.empty(n, kind)
+    skyrmion_sweep(starts, drive, devices, reached)
     each = [scaled_step(starts[i], devices.gain[i] * drive[i], devices.a[i]) for i in range(n)]
     assert reached.tobytes() == np.array(each, kind).tobytes()
 
