@@ -3,14 +3,15 @@
     python benchmarks/neuron_step.py [--neurons 10000 --neurons 1000000] [--jax PYTHON]
 
 All three step the same arrays in float32 on one thread, every device with its own parameters, threshold and reset. The
-exact step is the sweep that the engine calls; the other two are the same loop with their formula in its place. Runs are
-interleaved, and medians of times and of the ratios of neighbouring runs are given. ``--jax`` times the closed form as a
-user of JAX would write it, on as many identical devices, in that Python, and compares the exact sweep with it.
+exact step is the sweep that the engine calls; the other two are the same loop with their formula in its place. A tick
+is a sweep and then the reset of those that fired, which is the same pass for all three. Runs are interleaved, and
+medians of times and of the ratios of neighbouring runs are given. ``--jax`` times the closed form as a user of JAX
+would write it, on as many identical devices, in that Python, and compares the exact tick with it.
 
-Prints one JSON line last: nanoseconds per neuron and tick, ``exact_over_euler`` by number of neurons, and what
-exactness buys at a step of one tick: the error in position (nm, root mean square) after one tick and after a free decay
-of 20, and the share of spikes in a train of random pulses that fall into the right tick. The reference is the exact
-step in float64.
+Prints one JSON line last: nanoseconds per neuron of a tick and of its sweep alone, ``exact_over_euler`` of both by
+number of neurons, and what exactness buys at a step of one tick: the error in position (nm, root mean square) after
+one tick and after a free decay of 20, and the share of spikes in a train of random pulses that fall into the right
+tick. The reference is the exact step in float64.
 """
 
 import json
@@ -30,14 +31,16 @@ from eventsim.kernels.neuron import after_reset, skyrmion_sweep
 
 
 @jit
-def euler_sweep(before, fired_at, drive, devices, soft, reached):
-    for j in range(before.size):
-        x, h, q = (
-            after_reset(before[j], fired_at[j], devices.reset[j], soft, True),
-            devices.a[j],
-            devices.gain[j] * drive[j],
-        )
-        reached[j] = x + fma(x - h - h, x, q)
+def go_on(reached, devices, x):
+    for j in range(x.size):
+        x[j] = after_reset(reached[j], devices.threshold[j], devices.reset[j], False, True)
+
+
+@jit
+def euler_sweep(x, drive, devices, reached):
+    for j in range(x.size):
+        h, q = devices.a[j], devices.gain[j] * drive[j]
+        reached[j] = x[j] + fma(x[j] - h - h, x[j], q)
 
 
 @inline
@@ -55,35 +58,33 @@ def rk4(x, h, q):
 
 
 @jit
-def rk4_sweep(before, fired_at, drive, devices, soft, reached):
-    for j in range(before.size):
-        x, h, q = (
-            after_reset(before[j], fired_at[j], devices.reset[j], soft, True),
-            devices.a[j],
-            devices.gain[j] * drive[j],
-        )
-        reached[j] = rk4(x, h, q)
+def rk4_sweep(x, drive, devices, reached):
+    for j in range(x.size):
+        reached[j] = rk4(x[j], devices.a[j], devices.gain[j] * drive[j])
 
 
 @jit
-def exact_ticks(before, reached, drive, devices, ticks):
+def exact_ticks(x, reached, drive, devices, ticks, whole):
     for _ in range(ticks):
-        skyrmion_sweep(before, devices.threshold, drive, devices, False, reached)
-        before, reached = reached, before
+        skyrmion_sweep(x, drive, devices, reached)
+        if whole:
+            go_on(reached, devices, x)
 
 
 @jit
-def euler_ticks(before, reached, drive, devices, ticks):
+def euler_ticks(x, reached, drive, devices, ticks, whole):
     for _ in range(ticks):
-        euler_sweep(before, devices.threshold, drive, devices, False, reached)
-        before, reached = reached, before
+        euler_sweep(x, drive, devices, reached)
+        if whole:
+            go_on(reached, devices, x)
 
 
 @jit
-def rk4_ticks(before, reached, drive, devices, ticks):
+def rk4_ticks(x, reached, drive, devices, ticks, whole):
     for _ in range(ticks):
-        rk4_sweep(before, devices.threshold, drive, devices, False, reached)
-        before, reached = reached, before
+        rk4_sweep(x, drive, devices, reached)
+        if whole:
+            go_on(reached, devices, x)
 
 
 TICKS = {"exact": exact_ticks, "euler": euler_ticks, "rk4": rk4_ticks}
@@ -113,8 +114,8 @@ print(1e9 * statistics.median(times) / ticks / n)
 """
 
 
-def timings(neurons: int, repeats: int, work: int) -> dict[str, list[float]]:
-    """Nanoseconds per neuron and tick of each method, interleaved; the first run, which compiles, is dropped."""
+def timings(neurons: int, repeats: int, work: int, whole: bool) -> dict[str, list[float]]:
+    """Nanoseconds per neuron of ticks, or of their sweeps alone; the first of the interleaved runs compiles."""
     devices = MTJ().draw(neurons, Variation.all(0.05), seed=0).arrays(np.float32)
     rng = np.random.default_rng(0)
     drive = rng.exponential(0.1, neurons).astype(np.float32)
@@ -123,9 +124,9 @@ def timings(neurons: int, repeats: int, work: int) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {name: [] for name in TICKS}
     for run in range(repeats + 1):
         for name, call in TICKS.items():
-            before, reached = start.copy(), np.empty_like(start)
+            x, reached = start.copy(), np.empty_like(start)
             begin = time.perf_counter()
-            call(before, reached, drive, devices, ticks)
+            call(x, reached, drive, devices, ticks, whole)
             if run:
                 found[name].append(1e9 * (time.perf_counter() - begin) / ticks / neurons)
     return found
@@ -134,10 +135,10 @@ def timings(neurons: int, repeats: int, work: int) -> dict[str, list[float]]:
 def follow(sweep: Callable, start: np.ndarray, drive: np.ndarray, devices) -> np.ndarray:
     """Positions before reset, shape (ticks, n)."""
     reached = np.empty((len(drive), len(start)), start.dtype)
-    before = start
+    x = start.copy()
     for t, current in enumerate(drive):
-        sweep(before, devices.threshold, current, devices, False, reached[t])
-        before = reached[t]
+        sweep(x, current, devices, reached[t])
+        go_on(reached[t], devices, x)
     return reached
 
 
@@ -171,6 +172,15 @@ def rms(errors: np.ndarray) -> float:
     return math.sqrt(float(np.mean(errors**2)))
 
 
+def medians(times: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, float]]:
+    return {n: {name: round(statistics.median(runs), 4) for name, runs in found.items()} for n, found in times.items()}
+
+
+def over_euler(times: dict[str, dict[str, list[float]]], name: str) -> dict[str, float]:
+    pairs = {n: zip(found[name], found["euler"], strict=True) for n, found in times.items()}
+    return {n: round(statistics.median(a / b for a, b in both), 3) for n, both in pairs.items()}
+
+
 @click.command()
 @click.option(
     "--neurons", multiple=True, type=click.IntRange(8), default=(10_000, 100_000, 1_000_000), show_default=True
@@ -179,18 +189,14 @@ def rms(errors: np.ndarray) -> float:
 @click.option("--work", default=40_000_000, show_default=True, type=click.IntRange(1), help="Neuron steps in a run.")
 @click.option("--jax", "jax_python", metavar="PYTHON", help="A Python that has JAX.")
 def main(neurons: tuple[int, ...], repeats: int, work: int, jax_python: str | None) -> None:
-    times = {str(n): timings(n, repeats, work) for n in neurons}
-    median = {
-        n: {name: round(statistics.median(runs), 4) for name, runs in found.items()} for n, found in times.items()
-    }
-
-    def ratio(found: dict[str, list[float]], name: str) -> float:
-        return round(statistics.median(a / b for a, b in zip(found[name], found["euler"], strict=True)), 3)
-
+    times, sweeps = ({str(n): timings(n, repeats, work, whole) for n in neurons} for whole in (True, False))
+    median = medians(times)
     result = {
         "ns_per_neuron": median,
-        "exact_over_euler": {n: ratio(found, "exact") for n, found in times.items()},
-        "rk4_over_euler": {n: ratio(found, "rk4") for n, found in times.items()},
+        "exact_over_euler": over_euler(times, "exact"),
+        "rk4_over_euler": over_euler(times, "rk4"),
+        "sweep_ns_per_neuron": medians(sweeps),
+        "sweep_exact_over_euler": over_euler(sweeps, "exact"),
         "accuracy": accuracy(),
     }
     if jax_python:

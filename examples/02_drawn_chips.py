@@ -7,10 +7,12 @@ import numpy as np
 
 from eventsim import (
     MTJ,
+    Dense,
     Events,
     Network,
     Population,
     Projection,
+    Record,
     Source,
     Variation,
     energy,
@@ -27,8 +29,8 @@ def network(rng: np.random.Generator, inputs: int = 50, neurons: int = 200) -> N
     return Network(
         [Source("input", inputs), Population("reservoir", MTJ().identical(neurons))],
         [
-            Projection("input", "reservoir", *forward),
-            Projection("reservoir", "reservoir", *back, delay=2),
+            Projection("input", "reservoir", Dense(*forward)),
+            Projection("reservoir", "reservoir", Dense(*back), delay=2),
         ],
     )
 
@@ -40,7 +42,7 @@ def main() -> None:
     print("variation  self-firing  spikes/sample  SynOps/sample  energy/sample (with periphery)")
     for cv in (0.0, 0.05, 0.1, 0.2):
         chip = nominal.on_chip(Variation.all(cv), seed=0, chip=0)
-        recording = simulate(chip, events, record=["reservoir"])
+        recording = simulate(chip, events, record=Record(energy=True))
         reservoir = chip["reservoir"]
         assert isinstance(reservoir, Population)
         joule = sum(line.energy.default for line in energy(recording)) / 1000
