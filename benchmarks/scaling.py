@@ -35,7 +35,7 @@ def main(model: str) -> None:
     for series, points in SERIES.items():
         for neurons, fanout, rate in points:
             key = (neurons, fanout, rate)
-            nets = {key: nets.get(key) or network(neurons, fanout, rate, model, 0.05, 0.0)}
+            nets = {key: nets.get(key) or network(neurons, fanout, rate, model, 0.05, {})}
             ticks = ticks_of(neurons, fanout, rate)
             for threads in sorted({1, cores()}):
                 runs(nets[key], 1, threads)

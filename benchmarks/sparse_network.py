@@ -1,7 +1,7 @@
 """A recurrent random network whose activity an external Poisson drive sets: the cost of a synaptic event.
 
     python benchmarks/sparse_network.py [--neurons 100000] [--fanout 1000] [--rate 0.01] [--ticks 100] [--threads 2]
-        [--model mtj|lif] [--variation 0.05] [--c2c 0.02] [--peer brian2|nest|brainevent PYTHON]
+        [--model mtj|lif] [--variation 0.05] [--c2c reset 0.02] [--peer brian2|nest|brainevent PYTHON]
 
 Every neuron has ``fanout`` random targets with a delay of one tick and conductance levels of about zero weight, and is
 fired by a generator of its own with probability ``rate`` per tick. ``--peer`` runs the same work in another simulator
@@ -46,9 +46,9 @@ from eventsim.parallel import cores
 PEERS = ("brian2", "nest", "brainevent")
 
 
-def network(neurons: int, fanout: int, rate: float, model: str, variation: float, c2c: float) -> Network:
+def network(neurons: int, fanout: int, rate: float, model: str, variation: float, c2c: dict[str, float]) -> Network:
     nominal = MTJ() if model == "mtj" else LIF()
-    spread = Variation.all(variation, c2c={"reset": c2c} if c2c else {})
+    spread = Variation.all(variation, c2c=c2c)
     devices = nominal.draw(neurons, spread, seed=0) if variation or c2c else nominal.identical(neurons)
     weight = Levels(np.linspace(-1e-6, 1e-6, 64))
     return Network(
@@ -120,7 +120,7 @@ def peer(name: str, python: str, arguments: list[object]) -> dict[str, float]:
 @click.option("--threads", default=cores(), show_default=True, type=click.IntRange(1, cores()))
 @click.option("--model", default="mtj", show_default=True, type=click.Choice(["mtj", "lif"]))
 @click.option("--variation", default=0.05, show_default=True, help="From device to device, of every parameter.")
-@click.option("--c2c", default=0.0, show_default=True, help="Of the reset, from cycle to cycle.")
+@click.option("--c2c", multiple=True, type=(str, float), help="From cycle to cycle: a parameter and its spread.")
 @click.option("--peer", "peers", multiple=True, type=(click.Choice(PEERS), str), help="Simulator and its Python.")
 def main(
     neurons: int,
@@ -130,14 +130,14 @@ def main(
     threads: int,
     model: str,
     variation: float,
-    c2c: float,
+    c2c: list[tuple[str, float]],
     peers: list[tuple[str, str]],
 ) -> None:
     start = time.perf_counter()
-    simulate(network(10, 2, rate, model, variation, c2c), ticks=1, seed=0)
+    simulate(network(10, 2, rate, model, variation, dict(c2c)), ticks=1, seed=0)
     compiled = time.perf_counter() - start
     start = time.perf_counter()
-    net = network(neurons, fanout, rate, model, variation, c2c)
+    net = network(neurons, fanout, rate, model, variation, dict(c2c))
     built = time.perf_counter() - start
     runs(net, 1, threads)
     times, events = runs(net, ticks, threads)

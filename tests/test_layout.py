@@ -59,6 +59,17 @@ def test_no_source_uses_pickle_or_unkeyed_randomness():
             assert "np.random" not in path.read_text(encoding="utf-8"), path
 
 
+def test_nothing_stands_in_the_repository_that_does_not_belong_there():
+    """Neither data nor what a program left behind: the top level is fixed, and files are small."""
+    run = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=False)
+    if run.returncode:
+        return  # an unpacked archive
+    files = [Path(name) for name in run.stdout.splitlines()]
+    folders = {"eventsim", "kernels", "training", "tests", "examples", "benchmarks", "docs", ".ci"}
+    assert {file.parts[0] for file in files if len(file.parts) > 1} <= folders
+    assert [str(file) for file in files if (ROOT / file).is_file() and (ROOT / file).stat().st_size > 500_000] == []
+
+
 def test_rooms_are_small():
     for folder in ("kernels", "eventsim", "training", "tests", "benchmarks"):
         for path in modules(folder):

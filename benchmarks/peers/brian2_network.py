@@ -10,7 +10,8 @@ import numpy as np
 n, fanout, rate, ticks, model, threads = (
     kind(a) for kind, a in zip((int, int, float, int, str, int), sys.argv[1:], strict=True)
 )
-b.set_device("cpp_standalone", directory=tempfile.mkdtemp(), build_on_run=False)
+folder = tempfile.TemporaryDirectory()
+b.set_device("cpp_standalone", build_on_run=False)
 b.prefs.devices.cpp_standalone.openmp_threads = threads if threads > 1 else 0
 b.prefs.core.default_float_dtype = np.float32
 b.defaultclock.dt = 1 * b.ms
@@ -27,10 +28,11 @@ drive = b.PoissonInput(neurons, "v", N=1, rate=rate / (1 * b.ms), weight=1000)
 monitor = b.SpikeMonitor(neurons, record=False)
 everything = b.Network(neurons, synapses, drive, monitor)
 everything.run(ticks * b.ms)
-b.device.build(run=False, compile=True)
+b.device.build(directory=folder.name, run=False, compile=True)  # without a directory it is ./output
 times = []
 for _ in range(3):
     b.device.run()
     times.append(b.device._last_run_time)
 seconds, events = float(np.median(times)), int(monitor.num_spikes) * fanout
 print(json.dumps({"ns_per_event": 1e9 * seconds / events, "us_per_tick": 1e6 * seconds / ticks}))
+folder.cleanup()
