@@ -61,11 +61,12 @@ def network(neurons: int, fanout: int, rate: float, model: str, variation: float
 
 
 @jit
-def scatter(data, rows, blocks, table, offsets, spikes, first, last, total):
-    """Add the synapses of all spikes to the sums of targets in some blocks, tick by tick."""
+def scatter(data, rows, blocks, table, offsets, spikes, first, last, total, marks):
+    """Add the synapses of all spikes to the sums of targets in some blocks, tick by tick; there are no ``marks``."""
     for t in range(offsets.size - 1):
         for block in range(first, last):
-            sparse.add_levels(data, rows, blocks, block, table, cut(spikes, offsets[t], offsets[t + 1]), total)
+            some = cut(spikes, offsets[t], offsets[t + 1])
+            sparse.add_levels(data, rows, blocks, block, table, some, total, marks)
 
 
 def bare(net: Network, ticks: int, threads: int) -> float:
@@ -78,7 +79,7 @@ def bare(net: Network, ticks: int, threads: int) -> float:
     def work(rank: int) -> None:
         first, last = share(way.groups, rank, threads)
         place = (way.data.ctypes.data, way.rows.ctypes.data, way.groups, way.table)
-        scatter(*place, offsets, address, first, last, np.zeros(sparse.BLOCK, np.float32))
+        scatter(*place, offsets, address, first, last, np.zeros(sparse.BLOCK, np.float32), np.zeros(0, np.uint8))
 
     return timed(work, threads)
 

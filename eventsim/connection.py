@@ -73,7 +73,7 @@ class Connection(ABC):
 
     @abstractmethod
     def build(self, ends: Ends, delay: Delay) -> tuple[list[Way], NDArray[np.float32]]:
-        """Ways and the scale of each target; raises :class:`NetworkError` where something does not fit."""
+        """Ways, and scales of the targets unless they are 1; raises :class:`NetworkError` if something does not fit."""
 
 
 def one_delay(ends: Ends, delay: object) -> int:
@@ -85,10 +85,14 @@ def one_delay(ends: Ends, delay: object) -> int:
     return int(delay)
 
 
-def scales(ends: Ends, scale: ArrayLike, sums: ArrayLike) -> NDArray[np.float32]:
-    """The scale of each target, where no drive can pass the limit; ``sums`` are of the magnitudes of its weights."""
+def scales(ends: Ends, scale: ArrayLike | None, sums: ArrayLike) -> NDArray[np.float32]:
+    """The scale of each target, where no drive can pass the limit; ``sums`` are of the magnitudes of its weights.
+
+    Weights that are drive as they stand have no scale, and get an empty row.
+    """
     repair = f"np.ones({ends.targets})"
-    row = numbers(f"scale of projection {ends.name}", scale, -math.inf, math.inf, repair=repair, kind=NetworkError)
+    given = 1.0 if scale is None else scale
+    row = numbers(f"scale of projection {ends.name}", given, -math.inf, math.inf, repair=repair, kind=NetworkError)
     row = np.broadcast_to(row, (ends.targets,)) if row.ndim == 0 else row
     if row.shape != (ends.targets,) or not (np.abs(row) * np.maximum(sums, 1) <= LIMIT).all():
         raise NetworkError(
@@ -98,7 +102,7 @@ def scales(ends: Ends, scale: ArrayLike, sums: ArrayLike) -> NDArray[np.float32]
             expected=f"a scale of {ends.targets} finite numbers, one per neuron, that keep every drive below {LIMIT:g}",
             repair=f"smaller weights, or {repair} if the scale has another length",
         )
-    return row.astype(np.float32)
+    return np.empty(0, np.float32) if scale is None else row.astype(np.float32)
 
 
 def _levels(ends: Ends, levels: ArrayLike) -> NDArray[np.int16]:
@@ -153,7 +157,7 @@ class Dense(Connection):
             _exact(ends, sums)
         form = ROWS if self.scale is None else ROWS16
         way = Way(form, one_delay(ends, delay), np.ascontiguousarray(weight).ravel(), float(ends.targets))
-        return [way], scales(ends, 1.0 if self.scale is None else self.scale, sums)
+        return [way], scales(ends, self.scale, sums)
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +181,7 @@ class OneToOne(Connection):
             raise refuse(ends, "weight has the wrong shape", weight.shape, expected, f"np.ones({ends.targets})")
         row = np.ascontiguousarray(np.broadcast_to(weight, (ends.targets,)))
         way = Way(TWINS, one_delay(ends, delay), row, 1.0)
-        return [way], scales(ends, 1.0, np.abs(row.astype(np.float64)))
+        return [way], scales(ends, None, np.abs(row.astype(np.float64)))
 
 
 def _pair(value: int | Sequence[int], dimensions: int) -> tuple[int, int]:

@@ -116,6 +116,12 @@ def _bias(population: AnyPopulation) -> NDArray[np.float32]:
     return row.astype(np.float32)
 
 
+def _restless(population: Population) -> NDArray[np.bool_]:
+    """Neurons that may fire without input."""
+    alone: NDArray[np.bool_] = population.devices.nominal.self_firing(population.devices.values)
+    return np.asarray(alone | (_bias(population) != 0))
+
+
 def _model(population: AnyPopulation) -> Model:
     if isinstance(population, Population):
         return population.devices.nominal.model
@@ -132,7 +138,7 @@ def _devices(populations: Sequence[AnyPopulation], dtype: DTypeLike) -> dict[str
             unit = p.devices.unit
             rows.append(p.devices.arrays(dtype))
             rest.append((p.devices.rest / unit).astype(dtype))
-            restless.append(p.devices.nominal.self_firing(p.devices.values) | (_bias(p) != 0))
+            restless.append(_restless(p))
             spread.append((getattr(p.devices.nominal, "threshold", 0.0) / unit).astype(dtype))
         else:
             rows.append(DeviceArrays(*[blank] * len(DeviceArrays._fields)))
@@ -145,7 +151,7 @@ def _devices(populations: Sequence[AnyPopulation], dtype: DTypeLike) -> dict[str
         "rest": np.concatenate(rest),
         "restless": np.concatenate(restless),
         "spread": np.concatenate(spread),
-        "cycle": np.array(tables, np.float32).reshape(len(tables), 2, -1 if tables else 1),
+        "cycle": np.array(tables, np.float32).reshape(len(tables), -1 if tables else 1, 2),
         "cycle_of": np.array([number for p in populations for number, _ in _cycle(p)], np.int64),
         "cycle_stream": np.array([_cycle_stream(p, n) for p in populations for n, _ in _cycle(p)], np.uint64),
     }
@@ -184,6 +190,8 @@ def _drawn(populations: Sequence[AnyPopulation], records: NDArray[np.void]) -> N
         first = row["last_cycle"] = first + len(_cycle(p))
         if isinstance(p, Population) and p.devices.origin is not None:
             row["cycle_seed"] = p.devices.origin.seed
+        if isinstance(p, Population):
+            row["restless"] = p.devices.nominal.model.soft or _restless(p).any()
     return out
 
 
@@ -301,6 +309,7 @@ def _by_population(
         kind=[model.kind for model in models],
         soft=[model.soft for model in models],
         hold=[model.hold for model in models],
+        biased=[bool(_bias(p).any()) for p in populations],
         probability=[p.probability if isinstance(p, Generator) else 0.0 for p in populations],
         start=_starts(sizes)[:-1],
         size=sizes,

@@ -124,7 +124,7 @@ def _different(delay: Delay) -> int:
 def _ways(
     ends: Ends, delays: NDArray[np.int64], rows: NDArray[np.int64], data: NDArray[np.uint8], tables: _Tables
 ) -> tuple[list[Way], NDArray[np.float32]]:
-    """One way for each delay, and the scale of the targets, which is 1."""
+    """One way for each delay; targets have no scale."""
     form = frozen.LEVELS if tables.width == kernel.LEVEL else frozen.REALS
     groups = ends.blocks * len(delays)
     mean = int(rows[-1]) / ends.sources / len(delays)
@@ -141,7 +141,7 @@ def _ways(
                 tables.width, ends.block, tables.table, total,
             )  # fmt: skip
         sums = total[: ends.targets]
-    return ways, scales(ends, 1.0, sums)
+    return ways, scales(ends, None, sums)
 
 
 class Sparse(Connection):

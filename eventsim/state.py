@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from eventsim.errors import NetworkError
 from eventsim.kernels import frozen
-from eventsim.kernels.block import Scratch
 from eventsim.kernels.cycle import GROUP
 from eventsim.kernels.lazy import WHEEL
+from eventsim.kernels.sweep import STRIP
 from eventsim.kernels.team import SYNC
 
 KEPT = ("x", "wait", "waiting", "activity", "fired", "n_fired")
@@ -57,24 +57,20 @@ def blank(net: frozen.Frozen) -> frozen.State:
     )
 
 
-def scratch(net: frozen.Frozen) -> Scratch:
+def scratch(net: frozen.Frozen) -> frozen.Scratch:
     """Room for a thread to work in."""
     size, dtype = int((net.blocks["last"] - net.blocks["first"]).max()), net.rest.dtype
-    drawn = size if len(net.cycle_of) else 0
-    words = (drawn // GROUP + 2) * GROUP if drawn else 0
-    return Scratch(
+    return frozen.Scratch(
         total=np.zeros(size, dtype),
-        drive=np.empty(size, dtype),
+        drive=np.zeros(size, dtype),
+        marks=np.zeros(size + 32, np.uint8),
+        touched=np.empty(size, np.int32),
         reached=np.empty(size, dtype),
-        marks=np.zeros(size, bool),
-        touched=np.empty(size, np.int64),
-        gain=np.empty(drawn, dtype),
-        threshold=np.empty(drawn, dtype),
-        reset=np.empty(drawn, dtype),
-        factor=np.empty(drawn, np.float32),
-        words=np.empty(words, np.uint32),
-        blocks=np.empty((4, words // 4), np.uint32),
-        flags=np.empty(size, np.uint8),
+        gain=np.empty(STRIP, dtype),
+        threshold=np.empty(STRIP, dtype),
+        reset=np.empty(STRIP, dtype),
+        factor=np.empty(STRIP, np.float32),
+        words=np.empty(STRIP + 2 * GROUP, np.uint32),
     )
 
 

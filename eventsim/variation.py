@@ -246,12 +246,10 @@ def cycle_rows(laws: Mapping[int, Law], seed: int, stream: str, n: int, tick: in
     dict of int to array of float64, shape (n,)
         Single precision: the factors that the engine draws.
     """
-    key, room = np.uint64(keys.check_seed(seed)), (n // cycle.GROUP + 2) * cycle.GROUP
-    blocks, words = np.empty((4, room // 4), np.uint32), np.empty(room, np.uint32)
-    rows = {}
+    key, words, rows = np.uint64(keys.check_seed(seed)), np.empty(n + 2 * cycle.GROUP, np.uint32), {}
     for number, law in laws.items():
         out, at = np.empty(n, np.float32), np.uint64(cycle_stream(stream, number))
-        cycle.fill(law.table(), key, at, np.uint64(0), np.uint64(tick), n, blocks, words, out)
+        cycle.fill(law.table(), key, at, np.uint64(0), np.uint64(tick), words, out)
         rows[number] = out.astype(np.float64)
     return rows
 

@@ -1,7 +1,8 @@
-"""Two machine operations that Numba has no name for."""
+"""Machine operations that Numba has no name for."""
 
 from __future__ import annotations
 
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
@@ -25,3 +26,13 @@ def bits(context, x):
         return builder.bitcast(arguments[0], context.get_value_type(whole))
 
     return whole(x), generate
+
+
+@intrinsic
+def lowest(context, word):
+    """Number of the lowest bit of a uint64 that is set; one has to be."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.cttz(arguments[0], ir.IntType(1)(1))
+
+    return types.int64(types.uint64), generate

@@ -36,6 +36,19 @@ load_single = _loader(types.float32, ir.FloatType())
 
 
 @intrinsic
+def load_pair(context, address):
+    """Two float32 that lie side by side, in one read."""
+
+    def generate(context, builder, signature, arguments):
+        row = ir.VectorType(ir.FloatType(), 2)
+        pair = builder.load(builder.inttoptr(arguments[0], row.as_pointer()), align=4)
+        both = [builder.extract_element(pair, ir.IntType(32)(i)) for i in range(2)]
+        return context.make_tuple(builder, signature.return_type, both)
+
+    return types.UniTuple(types.float32, 2)(types.int64), generate
+
+
+@intrinsic
 def pointer(context, address):
     """An address as what ``numba.carray`` makes an array of."""
 
@@ -43,6 +56,49 @@ def pointer(context, address):
         return builder.inttoptr(arguments[0], cgutils.voidptr_t)
 
     return types.voidptr(types.int64), generate
+
+
+def _several(number, arrays, test):
+    """An intrinsic that looks at so many entries of one or two arrays at once, from an index on.
+
+    It returns a bit for each entry, the first one lowest.
+    """
+
+    def row(context, builder, array, value, first):
+        place = context.make_array(array)(context, builder, value)
+        several = ir.VectorType(context.get_data_type(array.dtype), number)
+        return builder.load(builder.bitcast(builder.gep(place.data, [first]), several.as_pointer()), align=1)
+
+    def bits(builder, found):
+        return builder.zext(builder.bitcast(found, ir.IntType(number)), ir.IntType(64))
+
+    @intrinsic
+    def one(context, array, first):
+        def generate(context, builder, signature, arguments):
+            return bits(builder, test(builder, row(context, builder, signature.args[0], *arguments)))
+
+        return types.uint64(array, types.intp), generate
+
+    @intrinsic
+    def two(context, array, other, first):
+        def generate(context, builder, signature, arguments):
+            pairs = zip(signature.args[:2], arguments[:2], strict=True)
+            rows = (row(context, builder, kind, value, arguments[2]) for kind, value in pairs)
+            return bits(builder, test(builder, *rows))
+
+        return types.uint64(array, other, types.intp), generate
+
+    return one if arrays == 1 else two
+
+
+nonzero_of_32 = _several(32, 1, lambda builder, row: builder.icmp_unsigned("!=", row, row.type(None)))
+"""Which of 32 bytes are not zero."""
+
+nan_of_16 = _several(16, 1, lambda builder, row: builder.fcmp_unordered("uno", row, row))
+"""Which of 16 floats are NaN."""
+
+reached_of_16 = _several(16, 2, lambda builder, row, other: builder.fcmp_ordered(">=", row, other))
+"""Which of 16 floats are at least as large as those of the other array."""
 
 
 @intrinsic

@@ -6,6 +6,8 @@ the kernel as ``weight[in, ky, kx, c]``, c counting the outputs of the group, so
 
 from __future__ import annotations
 
+import numpy as np
+
 from eventsim.kernels._jit import jit
 from eventsim.kernels._memory import cut
 from eventsim.kernels.synapse import add_drive
@@ -70,3 +72,13 @@ def drive_channels(area, channels, scale, total, drive):
             j = c * area + p
             drive[j] = add_drive(drive[j], scale[j], total[p * channels + c])
             total[p * channels + c] = 0
+
+
+@jit
+def mark_channels(area, channels, total, marks):
+    """Mark the neurons with the channel first whose sums with the channel last are above 0, and make these zero."""
+    for c in range(channels):
+        for p in range(area):
+            i = p * channels + c
+            marks[c * area + p] |= np.uint8(total[i] > 0)
+            total[i] = 0

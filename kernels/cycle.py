@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from eventsim.kernels import rng
 from eventsim.kernels._intrinsic import bits, fma
 from eventsim.kernels._jit import inline, jit
-from eventsim.kernels._memory import cut
+from eventsim.kernels._memory import cut, load_pair
 
 _OCTAVES, _CELL_BITS = 32, 5
 _SHIFT = 23 - _CELL_BITS
@@ -40,8 +40,8 @@ def table(low: NDArray[np.float64], high: NDArray[np.float64], least: float, lar
 
     Returns
     -------
-    array of float32, shape (2, 2050)
-        Values at the knots, and what they change by per unit of the bits that interpolate; lower half, upper half.
+    array of float32, shape (2050, 2)
+        Value at each knot, and what it changes by per unit of the bits that interpolate; lower half, upper half.
     """
     with np.errstate(over="ignore"):
         ends = np.array([least, largest], np.float32)
@@ -50,7 +50,7 @@ def table(low: NDArray[np.float64], high: NDArray[np.float64], least: float, lar
     inwards = np.nextafter(ends, np.array([np.inf, -np.inf], np.float32))
     value = np.clip(exact, *np.where(outside, inwards, ends))
     slope = np.diff(value.astype(np.float64), append=value[:, -1:]) / 2.0**_SHIFT
-    return np.array([value.ravel(), slope.ravel()], np.float32)
+    return np.ascontiguousarray(np.array([value.ravel(), slope.ravel()], np.float32).T)
 
 
 @inline
@@ -66,56 +66,68 @@ def _cell(word):
 def factor(word, table):
     """The quantile of a uint32 ``word`` in a table."""
     cell, place = _cell(word)
-    return fma(place, table[1, cell], table[0, cell])
+    value, slope = load_pair(table.ctypes.data + 8 * np.int64(cell))
+    return fma(place, slope, value)
 
 
 @inline
-def _factors(words, table, out):
-    """:func:`factor` of a row of words, which is overwritten: two loops, of which the first vectorises."""
-    value, slope = table[0], table[1]
-    for j in range(out.size):
-        words[j], out[j] = _cell(words[j])
-    for j in range(out.size):
-        cell = words[j]
-        out[j] = fma(out[j], slope[cell], value[cell])
+def least(table):
+    """The smallest quantile of a table."""
+    return table[0, 0]
 
 
 GROUP = 64
 """Neighbouring devices that share 16 Philox blocks: device d has word d // 16 % 4 of block d // 64 * 16 + d % 16."""
 
+_LANES, _ROUNDS = 16, 7
+"""Seven rounds are the fewest of Philox4x32 that Salmon et al. found to pass all of BigCrush."""
+
+
+@inline
+def _block(seed, stream, number, counter):
+    """Four random words of a block."""
+    low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
+    return rng.philox(counter & low, counter >> half, number, stream, seed & low, seed >> half, _ROUNDS)
+
 
 @jit
-def one(table, seed, stream, device, counter):
-    """The factor of one device (uint64), as :func:`fill` draws it."""
-    lane, word = device & np.uint64(15), (device >> np.uint64(4)) & np.uint64(3)
-    words = rng.block(seed, stream, ((device >> np.uint64(6)) << np.uint64(4)) + lane, counter)
-    return factor(np.uint32(words[word]), table)
+def some(table, seed, stream, devices, counter, words, out):
+    """:func:`fill` for devices (int32, from 0 on) that are not neighbours; ``words`` has room for n."""
+    for i in range(out.size):  # vectorises
+        device = np.uint64(devices[i])
+        place = ((device >> np.uint64(6)) << np.uint64(4)) + (device & np.uint64(15))
+        a, b, c, d = _block(seed, stream, place, counter)
+        low, high = device & np.uint64(16), device & np.uint64(32)
+        words[i] = (d if low else c) if high else (b if low else a)
+    for i in range(out.size):
+        out[i] = factor(words[i], table)
 
 
 @jit
-def fill(table, seed, stream, first, counter, size, blocks, words, out):
+def fill(table, seed, stream, first, counter, words, out):
     """Draw relative values of a parameter for a row of devices in one tick.
 
     Parameters
     ----------
-    table : float32 array, shape (2, 2050)
+    table : float32 array, shape (2050, 2)
         :func:`table` of its law.
     seed, stream, first, counter : uint64
-        The key.
-    size : int
-        Devices, from ``first`` on.
-    blocks : uint32 array, shape (4, at least size / 4 + 32)
-        Scratch; C-contiguous like the others, or else the loops do not vectorise.
-    words : uint32 array, shape (at least size + 128,)
+        The key; ``first`` is the first device.
+    words : uint32 array, shape (at least n + 128,)
         Scratch.
-    out : float32 array, shape (size,)
+    out : float32 array, shape (n,)
         Written.
     """
-    before = np.int64(first & np.uint64(GROUP - 1))
-    groups = (before + size + GROUP - 1) // GROUP
-    rng.words(seed, stream, (first >> np.uint64(6)) << np.uint64(4), counter, 16 * groups, blocks)
-    for group in range(groups):
-        for word in range(4):
-            for lane in range(16):
-                words[64 * group + 16 * word + lane] = blocks[word, 16 * group + lane]
-    _factors(cut(words, before, before + size), table, out)
+    before, number = np.int64(first & np.uint64(GROUP - 1)), (first >> np.uint64(6)) << np.uint64(4)
+    for group in range((before + out.size + GROUP - 1) // GROUP):
+        for lane in range(_LANES):
+            i = GROUP * group + lane
+            words[i], words[i + 16], words[i + 32], words[i + 48] = _block(
+                seed, stream, number + np.uint64(_LANES * group + lane), counter
+            )
+    row, cells = cut(words, before, before + out.size), table.ctypes.data
+    for j in range(out.size):  # vectorises, which reading the table does not
+        row[j], out[j] = _cell(row[j])
+    for j in range(out.size):
+        value, slope = load_pair(cells + 8 * np.int64(row[j]))
+        out[j] = fma(out[j], slope, value)

@@ -14,7 +14,7 @@ from eventsim.kernels._handle import handle
 from eventsim.kernels._jit import jit
 from eventsim.kernels._memory import cut, lend
 from eventsim.kernels.block import columns, neurons
-from eventsim.kernels.frozen import GENERATOR, READOUT, SOURCE, model_of, row_of
+from eventsim.kernels.frozen import GENERATOR, READOUT, SOURCE, row_of
 from eventsim.kernels.lazy import relink, settle
 from eventsim.kernels.neuron import Key
 from eventsim.kernels.sources import emit, generate
@@ -36,7 +36,7 @@ def _begin(net, state, pop, here):
     state.activity[here].load = 0
     state.activity[here].swept = 1 - block.waits
     if block.waits:
-        settle(model_of(pop), handle(row_of(net, state, here)), -1)
+        settle(pop, handle(row_of(net, state, here)), -1)
 
 
 @jit

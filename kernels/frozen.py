@@ -30,6 +30,8 @@ POPULATION = np.dtype(
         ("kind", np.int64),  # SOURCE ... RELAY, or the model of its neurons
         ("soft", np.int64),  # soft reset
         ("hold", np.int64),  # refractory ticks
+        ("biased", np.int64),  # whether any neuron has a constant drive
+        ("restless", np.int64),  # whether any neuron may fire without input
         ("stream", np.uint64),  # of its random numbers
         ("probability", np.float64),  # of a spike in a tick, of generators
         ("start", np.int64),  # first neuron
@@ -119,7 +121,7 @@ class Frozen(NamedTuple):
     table: NDArray[np.floating]
     """(ways, 256) weight of each level of a sparse way."""
     scale: NDArray[np.floating]
-    """What a weight of 1 adds to the drive, for each target of each projection."""
+    """What a weight of 1 adds to the drive, for each target of each projection that needs it."""
     bias: NDArray[np.floating]
     """(neurons,) constant drive."""
     rest: NDArray[np.floating]
@@ -129,7 +131,7 @@ class Frozen(NamedTuple):
     devices: DeviceArrays
     """(neurons,) devices; entries of populations without neurons are not read."""
     cycle: NDArray[np.float32]
-    """(tables, 2, cells) tables of :mod:`eventsim.kernels.cycle`."""
+    """(tables, cells, 2) tables of :mod:`eventsim.kernels.cycle`."""
     cycle_of: NDArray[np.int64]
     """(tables,) what each one varies: GAIN, THRESHOLD or RESET."""
     cycle_stream: NDArray[np.uint64]
@@ -191,6 +193,28 @@ class Probes(NamedTuple):
     """(frames, watched) position before reset, in kernel units."""
     drive: NDArray[np.floating]
     """(frames, watched) drive."""
+
+
+class Scratch(NamedTuple):
+    """What a thread works with; as long as the longest block, or as a strip of one."""
+
+    total: NDArray[np.floating]
+    """Sums of one way that has a scale; like the drive, zero between uses."""
+    drive: NDArray[np.floating]
+    """Without bias."""
+    marks: NDArray[np.uint8]
+    """1 for neurons that something reached, 0 between blocks; up to a multiple of 32."""
+    touched: NDArray[np.int32]
+    """The list of them, ascending."""
+    reached: NDArray[np.floating]
+    """Positions before reset, of a strip or in the order of that list."""
+    gain: NDArray[np.floating]
+    threshold: NDArray[np.floating]
+    reset: NDArray[np.floating]
+    """Of a strip, or of those who may have fired, in the tick: under cycle-to-cycle variation different every time."""
+    factor: NDArray[np.float32]
+    words: NDArray[np.uint32]
+    """Random, with room for the rest of the groups that share them."""
 
 
 class Span(NamedTuple):

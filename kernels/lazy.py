@@ -12,13 +12,19 @@ import math
 import numpy as np
 
 from eventsim.kernels._jit import jit
-from eventsim.kernels.neuron import LEAKY, SKYRMION, below, passage
+from eventsim.kernels._memory import prefetch
+from eventsim.kernels.frozen import model_of
+from eventsim.kernels.neuron import LEAKY, SKYRMION, below, flow, left_by, passage
 from eventsim.kernels.riccati import riccati_step
+from eventsim.kernels.synapse import lower_bound
 
 WHEEL = 256
 """Lists of a wheel."""
 
 NEVER = -1
+
+_AHEAD = 12
+"""Neurons that are asked for before they are needed: each one is somewhere in memory."""
 
 _RELATIVE, _ABSOLUTE = 2.0**-8, 2.0**-5
 """A neuron is looked at that much before it should fire: rounding must not make it late, and early costs one look."""
@@ -41,13 +47,16 @@ def advance(kind, x, ticks, drive, a, b, gain):
 
 
 @jit
-def idle(model, row, j, x, wait, ticks):
-    """Position and refractory ticks of neuron j, from ``x`` and ``wait``, after ticks in which nothing reached it."""
-    devices, held = row.devices, min(ticks, np.int64(wait))
-    if held > 0:
-        x = below(x, devices.threshold[j], devices.reset[j])
+def idle(model, row, j, ticks):
+    """Position and refractory ticks of neuron j after ticks in which nothing reached it."""
+    d, x, wait, held = row.devices, row.x[j], np.int32(0), np.int64(0)
+    if model.hold:
+        wait = row.wait[j]
+        held = min(ticks, np.int64(wait))
+        if held > 0:
+            x = below(x, d.threshold[j], d.reset[j])
     if ticks > held:
-        x = advance(model.kind, x, ticks - held, row.bias[j], devices.a[j], devices.b[j], devices.gain[j])
+        x = advance(model.kind, x, ticks - held, row.bias[j], d.a[j], d.b[j], d.gain[j])
     return x, np.int32(wait - held)
 
 
@@ -55,8 +64,8 @@ def idle(model, row, j, x, wait, ticks):
 def catch_up(model, row, now):
     """Bring all neurons of a row to the end of tick ``now``."""
     for j in range(row.x.size):
-        row.x[j], row.wait[j] = idle(model, row, j, row.x[j], row.wait[j], now - row.waiting[j].last)
-        row.waiting[j].last = now
+        x, wait = idle(model, row, j, now - row.waiting[j].last)
+        row.x[j], row.wait[j], row.waiting[j].last = x, wait, now
 
 
 @jit
@@ -107,14 +116,15 @@ def look_ahead(model, row, j, now):
 
 
 @jit
-def settle(model, row, now):
+def settle(pop, row, now):
     """Make ready to be left alone: all neurons stand at the end of tick ``now``."""
     for i in range(WHEEL):
         row.wheel[i] = -1
     for j in range(row.x.size):
         row.waiting[j].due = NEVER
         row.waiting[j].last = now
-        look_ahead(model, row, j, now)
+        if pop.restless:
+            look_ahead(model_of(pop), row, j, now)
 
 
 @jit
@@ -127,13 +137,85 @@ def relink(row):
 
 
 @jit
-def add_due(row, now, marks, touched, count):
-    """List the neurons whose tick is ``now`` behind ``touched[:count]`` and mark them; returns how many are listed."""
-    j = row.wheel[now % WHEEL]
+def mark_due(row, now, marks):
+    """Mark the neurons whose tick is ``now``; returns whether there are any."""
+    j, some = row.wheel[now % WHEEL], False
     while j >= 0:
-        if row.waiting[j].due == now and not marks[j]:
-            marks[j] = True
-            touched[count] = j
-            count += 1
+        if row.waiting[j].due == now:
+            marks[j], some = 1, True
         j = row.waiting[j].after
-    return count
+    return some
+
+
+@jit
+def _fetch(pop, row, j):
+    """Ask for what is known of neuron j, which stands in as many places as there are arrays."""
+    prefetch(row.x.ctypes.data + row.x.itemsize * j)
+    prefetch(row.waiting.ctypes.data + row.waiting.itemsize * j)
+    for column in (row.devices.a, row.devices.gain, row.devices.threshold, row.bias):
+        prefetch(column.ctypes.data + column.itemsize * j)
+
+
+@jit
+def step_touched(pop, row, first, now, touched, drive, reached, out):
+    """Bring the ``touched`` neurons of a block up to date and step them.
+
+    Parameters
+    ----------
+    pop : record of POPULATION
+    row : Row
+    first : int
+        Number of the first neuron of the block.
+    now : int
+        Tick.
+    touched : int32 array, shape (n,)
+        Ascending.
+    drive : float array, shape (neurons of the block,)
+        Without bias.
+    reached : float array, shape (at least n,)
+        Written: positions before reset, in the order of ``touched``.
+    out : int32 array
+        Written: who fired, ascending.
+
+    Returns
+    -------
+    int
+        How many fired.
+    """
+    model, d, fired = model_of(pop), row.devices, 0
+    for i in range(min(_AHEAD, touched.size)):
+        _fetch(pop, row, touched[i])
+    for i in range(touched.size):
+        if i + _AHEAD < touched.size:
+            _fetch(pop, row, touched[i + _AHEAD])
+        j = touched[i]
+        x, wait = idle(model, row, j, now - 1 - row.waiting[j].last)
+        row.waiting[j].last = now
+        if wait > 0:
+            y, wait = below(x, d.threshold[j], d.reset[j]), wait - np.int32(1)
+        else:
+            y = flow(model.kind, x, drive[j] + row.bias[j], d.a[j], d.b[j], d.gain[j], d.reset[j])
+            if y >= d.threshold[j]:
+                out[fired] = first + j
+                fired += 1
+                wait = np.int32(model.hold)
+        reached[i] = y
+        row.x[j] = left_by(model, y, d.threshold[j], d.reset[j])
+        if model.hold:
+            row.wait[j] = wait
+        if pop.restless:
+            look_ahead(model, row, j, now)
+    return fired
+
+
+@jit
+def watch_touched(model, row, first, now, touched, drive, reached, probes, watch, end, frame):
+    """Write down drive and membrane of the watched neurons of a block, those that were left alone too."""
+    for w in range(watch, end):
+        j = probes.neuron[w] - first
+        i = lower_bound(touched, j)
+        if i < touched.size and touched[i] == j:
+            probes.drive[frame, w], probes.membrane[frame, w] = drive[j] + row.bias[j], reached[i]
+        else:
+            probes.drive[frame, w] = row.bias[j]
+            probes.membrane[frame, w], _ = idle(model, row, j, now - row.waiting[j].last)

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsim.kernels._intrinsic import bits
+from eventsim.kernels._intrinsic import lowest
 from eventsim.kernels._jit import inline, jit
-from eventsim.kernels._memory import cut, load_index
+from eventsim.kernels._memory import cut, nan_of_16, nonzero_of_32, reached_of_16
 from eventsim.kernels.models import (
     leaky_passage,
     leaky_step,
@@ -120,20 +120,33 @@ def after_reset(reached, threshold, reset, soft, cut):
 
 @jit
 def skyrmion_sweep(x, drive, devices, reached):
-    """:func:`riccati_step` for a row of devices, arranged so that it vectorises; arguments as for :func:`tick`."""
+    """:func:`riccati_step` for a row of devices, arranged so that it vectorises; arguments as for :func:`tick`.
+
+    The steps that the quotient does not serve, few and far between, are marked by NaN and done one by one.
+    """
     f = type(x[0])
-    zero, inf = f(0.0), f(math.inf)
-    far = bits(zero)
+    zero, inf, nan = f(0.0), f(math.inf), f(math.nan)
     for j in range(x.size):
         y, den, d = near_step(x[j], devices.gain[j] * drive[j], devices.a[j])
-        far = max(far, bits(abs(d)))
-        reached[j] = y if den > zero else inf
-    if far > bits(near_limit(zero)):
-        for j in range(x.size):
-            h, q = devices.a[j], devices.gain[j] * drive[j]
-            _, _, d = near_step(zero, q, h)
-            if abs(d) > near_limit(d):
-                reached[j] = far_step(x[j], q, h, d)
+        y = y if den > zero else inf
+        reached[j] = y if abs(d) <= near_limit(d) else nan
+    whole = x.size & ~15
+    for first in range(0, whole, 16):
+        found = nan_of_16(reached, first)
+        while found:
+            _far(x, drive, devices, first + lowest(found), reached)
+            found &= found - np.uint64(1)
+    for j in range(whole, x.size):
+        if math.isnan(reached[j]):
+            _far(x, drive, devices, j, reached)
+
+
+@inline
+def _far(x, drive, devices, j, reached):
+    """The step of device j, which is a long one."""
+    h, q = devices.a[j], devices.gain[j] * drive[j]
+    _, _, d = near_step(x[j], q, h)
+    reached[j] = far_step(x[j], q, h, d)
 
 
 @jit
@@ -253,24 +266,36 @@ def left_by(model, reached, threshold, reset):
 
 
 @jit
-def list_spikes(reached, threshold, first, flags, out):
-    """Write the numbers, from ``first`` up, of the neurons that reached their threshold; returns how many.
+def list_spikes(reached, threshold, first, out, count):
+    """Write the numbers, from ``first`` up, of the neurons that reached their threshold behind ``out[:count]``.
 
-    Few neurons fire in a tick: flags are made for all at once, and looked at eight at a time.
+    Few of them do in a tick: 16 are looked at at once. Returns how many numbers there are in ``out`` then.
     """
-    n, count = reached.size, 0
-    for j in range(n):
-        flags[j] = np.uint8(reached[j] >= threshold[j])
-    whole, address = n & ~7, flags.ctypes.data
-    for base in range(0, whole, 8):
-        if load_index(address + base):
-            for j in range(base, base + 8):
-                out[count] = first + j
-                count += flags[j]
-    for j in range(whole, n):
-        if flags[j]:
+    whole = reached.size & ~15
+    for base in range(0, whole, 16):
+        found = reached_of_16(reached, threshold, base)
+        while found:
+            out[count] = first + base + lowest(found)
+            count += 1
+            found &= found - np.uint64(1)
+    for j in range(whole, reached.size):
+        if reached[j] >= threshold[j]:
             out[count] = first + j
             count += 1
+    return count
+
+
+@jit
+def list_marked(marks, n, first, out, count):
+    """:func:`list_spikes` of the first n ``marks`` that are not 0: uint8, with room for a multiple of 32."""
+    for base in range(0, n, 32):
+        found = nonzero_of_32(marks, base)
+        if n - base < 32:
+            found &= (np.uint64(1) << np.uint64(n - base)) - np.uint64(1)
+        while found:
+            out[count] = first + base + lowest(found)
+            count += 1
+            found &= found - np.uint64(1)
     return count
 
 

@@ -1,4 +1,4 @@
-"""Counter-based random numbers: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
+"""Counter-based random numbers: Philox4x32 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
 
 A draw is a pure function of ``(seed, stream, device, counter)``. There is no generator to advance, so the order,
 the number of threads and whatever else is drawn cannot change it.
@@ -21,12 +21,12 @@ _HALF = 2.0**-54
 
 
 @inline
-def philox(c0, c1, c2, c3, k0, k1):
-    """Ten rounds of Philox4x32. All six arguments and all four results are 32-bit words held in uint64.
+def philox(c0, c1, c2, c3, k0, k1, rounds):
+    """Philox4x32. The first six arguments and all four results are 32-bit words held in uint64.
 
     Upper halves are masked where a word is multiplied, not where it is made: that product is one vector instruction.
     """
-    for _ in range(10):
+    for _ in range(rounds):
         p0 = _MUL_0 * (c0 & _LOW)
         p1 = _MUL_1 * (c2 & _LOW)
         c0, c1 = (p1 >> _WORD) ^ c1 ^ k0, p1
@@ -39,7 +39,7 @@ def philox(c0, c1, c2, c3, k0, k1):
 @inline
 def block(seed, stream, device, counter):
     """Four random words of one key: uint64 ``seed`` and ``counter``, uint32 ``stream`` and ``device`` (as uint64)."""
-    return philox(counter & _LOW, counter >> _WORD, device, stream, seed & _LOW, seed >> _WORD)
+    return philox(counter & _LOW, counter >> _WORD, device, stream, seed & _LOW, seed >> _WORD, 10)
 
 
 @inline
@@ -61,23 +61,6 @@ def uniforms(seed, stream, first, counter, out):
     for i in range(out.size):
         r0, r1, _, _ = block(seed, stream, first + np.uint64(i), counter)
         out[i] = unit(r0, r1)
-
-
-@jit
-def words(seed, stream, first, counter, size, out):
-    """Fill ``out[:, i]`` with the block of device ``first + i``, for ``size`` devices.
-
-    Parameters
-    ----------
-    seed, stream, first, counter : uint64
-        The key, as in :func:`uniforms`.
-    size : int
-    out : uint32 array, shape (4, at least size)
-        C-contiguous, or else the loop does not vectorise.
-    """
-    for i in range(size):
-        r0, r1, r2, r3 = block(seed, stream, first + np.uint64(i), counter)
-        out[0, i], out[1, i], out[2, i], out[3, i] = r0, r1, r2, r3
 
 
 @jit

@@ -59,7 +59,7 @@ def _ahead(data, rows, groups, group, width, spikes, m):
 
 
 @jit
-def add_levels(data, rows, groups, group, table, spikes, total):
+def add_levels(data, rows, groups, group, table, spikes, total, marks):
     """Add the synapses of spiking sources to the sums of their targets.
 
     Parameters
@@ -74,6 +74,8 @@ def add_levels(data, rows, groups, group, table, spikes, total):
         Sources.
     total : float array
         Sums of the targets in the block; added to.
+    marks : uint8 array
+        Set to 1 where a spike arrives; unless it is empty.
 
     Returns
     -------
@@ -88,12 +90,14 @@ def add_levels(data, rows, groups, group, table, spikes, total):
         for e in range(first, last):
             word = load_word(data + LEVEL * e)
             total[word & _LOW_HALF] += table[(word >> _HALF) & _BYTE]
+        if marks.size:
+            _mark(data, LEVEL, first, last, marks)
         events += last - first
     return events
 
 
 @jit
-def add_reals(data, rows, groups, group, spikes, total):
+def add_reals(data, rows, groups, group, spikes, total, marks):
     """:func:`add_levels` for synapses with weights of their own."""
     events = 0
     for m in range(spikes.size):
@@ -102,25 +106,17 @@ def add_reals(data, rows, groups, group, spikes, total):
         first, last = load_index(row), load_index(row + 8)
         for e in range(first, last):
             total[load_half(data + REAL * e)] += load_single(data + REAL * e + 2)
+        if marks.size:
+            _mark(data, REAL, first, last, marks)
         events += last - first
     return events
 
 
 @jit
-def touch(data, rows, groups, group, width, spikes, marks, touched, count):
-    """List the targets that spiking sources reach and that are not marked yet, behind ``touched[:count]``; mark them.
-
-    Returns how many are listed then.
-    """
-    for m in range(spikes.size):
-        row = rows + 8 * (spikes[m] * groups + group)
-        for e in range(load_index(row), load_index(row + 8)):
-            target = np.int64(load_half(data + width * e))
-            if not marks[target]:
-                marks[target] = True
-                touched[count] = target
-                count += 1
-    return count
+def _mark(data, width, first, last, marks):
+    """Mark the targets of some synapses."""
+    for e in range(first, last):
+        marks[load_half(data + width * e)] = 1
 
 
 @jit

@@ -56,11 +56,17 @@ def _row(weight, columns, source, first, last):
 
 
 @jit
-def add_twins(weight, spikes, first, last, total):
-    """:func:`add_rows` for one synapse for each source, to the target of the same number; sources ascend."""
+def add_twins(weight, spikes, first, last, total, marks):
+    """:func:`add_rows` for one synapse for each source, to the target of the same number; sources ascend.
+
+    Marks, unless there are none, are set where a spike arrives.
+    """
     low, high = lower_bound(spikes, first), lower_bound(spikes, last)
     for m in range(low, high):
         total[spikes[m] - first] += weight[spikes[m]]
+    if marks.size:
+        for m in range(low, high):
+            marks[spikes[m] - first] = 1
     return high - low
 
 
@@ -82,7 +88,14 @@ def add_totals(scale, total, drive):
     """Turn the sums of one projection into drive, and make them zero."""
     for j in range(total.size):
         drive[j] = add_drive(drive[j], scale[j], total[j])
-        total[j] = 0
+    wipe(total)
+
+
+@jit
+def wipe(row):
+    """Set a row to zero."""
+    for j in range(row.size):
+        row[j] = 0
 
 
 @jit

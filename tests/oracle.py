@@ -105,10 +105,10 @@ def tapered(x, velocity, leak, taper, t):
     return float((end * (1 + w) - 1) / taper)
 
 
-def philox(counter, key):
-    """Philox4x32-10 on Python integers."""
+def philox(counter, key, rounds=10):
+    """Philox4x32 on Python integers."""
     c, k = list(counter), list(key)
-    for _ in range(10):
+    for _ in range(rounds):
         p0, p1 = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
         c = [(p1 >> 32) ^ c[1] ^ k[0], p1 & 0xFFFFFFFF, (p0 >> 32) ^ c[3] ^ k[1], p0 & 0xFFFFFFFF]
         k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
