@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsim import stream
-from eventsim.inputs import Inputs
+from eventsim.job import Job
 from eventsim.kernels import frozen
 from eventsim.kernels.sparse import PADDING
 from eventsim.network import Network
-from eventsim.recording import Record
-from eventsim.state import NetworkState
 from eventsim.store import fingerprint
 
 _ADDRESSES = ("address", "rows", "ones")
@@ -42,32 +40,26 @@ def _synapses(network: Network, net: frozen.Frozen) -> str:
     return fingerprint(**arrays)
 
 
-def about(
-    network: Network,
-    net: frozen.Frozen,
-    inputs: Inputs,
-    record: Record,
-    state: NetworkState | None,
-    seed: np.uint64,
-) -> dict[str, str]:
+def about(job: Job) -> dict[str, str]:
     """Version, settings, and SHA-256 of what is too long to be written down."""
+    network, net, inputs, record, state = job.network, job.net, job.inputs, job.record, job.state
     devices = {name: getattr(net, name) for name in ("bias", "rest", "restless", "cycle", "cycle_of", "spread")}
     devices |= {f"device.{name}": array for name, array in net.devices._asdict().items()}
     structure = _fields("population", net.populations) | _fields("block", net.blocks)
     structure |= {"order": net.order, "stage": net.stage}
-    watched = {name: neurons.tolist() for name, neurons in record.watched(network).items()}
+    watched = {name: neurons.tolist() for name, neurons in job.watched.items()}
     recorded = [sorted(set(record.spikes)), sorted(set(record.counts)), watched, record.energy, record.state]
     names = [[p.name for p in network.populations], [p.name for p in network.incoming]]
     return {
         "version": sys.modules["eventsim"].__version__,
-        "shape": json.dumps([*inputs.shape, 0 if state is None else state.tick]),
+        "shape": json.dumps([*inputs.shape, job.origin]),
         "names": json.dumps(names),
         "structure": fingerprint(**structure),
         "devices": fingerprint(**devices),
         "synapses": _synapses(network, net),
         "events": json.dumps({name: stream.fingerprint(part) for name, part in sorted(inputs.parts.items())}),
         "record": json.dumps(recorded),
-        "seed": str(int(seed)),
+        "seed": str(int(job.seed)),
         "precision": str(net.rest.dtype),
         "state": "" if state is None else fingerprint(**dict(state.arrays)),
     }

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Literal
 
@@ -14,14 +13,16 @@ from eventsim.columns import beside
 from eventsim.errors import ConfigError, EventsError
 from eventsim.events import Events
 from eventsim.inputs import Inputs
+from eventsim.job import Job
 from eventsim.keys import check_seed
 from eventsim.network import Network
+from eventsim.output import InFile, InMemory
 from eventsim.parallel import check_threads
 from eventsim.population import Generator, Population, Source
 from eventsim.provenance import about
 from eventsim.recorder import begin
 from eventsim.recording import Record, Recording
-from eventsim.run import Run
+from eventsim.run import Bar, run
 from eventsim.state import NetworkState, check
 from eventsim.stochastic import StochasticNeuron
 from eventsim.stream import EventFile
@@ -162,32 +163,27 @@ def simulate(
     net = network.arrays(np.float32 if precision == "single" else np.float64)
     if state is not None:
         check(net, state, inputs.shape[0])
+    job = Job(network, net, inputs, record, state, key)
     recorder, going_on = None, False
     if out is not None:
         path = Path(out)
-        recorder = begin(path, about(network, net, inputs, record, state, key), math.prod(inputs.shape), resume=resume)
+        recorder = begin(path, about(job), job.frames, resume=resume)
         going_on = beside(path).exists()
     elif resume:
         given, repair = "resume=True without out", "simulate(..., out='run.h5', resume=True)"
         raise ConfigError("There is nothing to go on with.", given=given, expected="a file", repair=repair)
+    output = InMemory(job) if recorder is None else InFile(job, recorder, resume=going_on)
     try:
-        run = Run(network, net, inputs, record, state, key, threads, recorder)
-        if recorder is not None:
-            run.open(resume=going_on)
-        with _bar(math.prod(inputs.shape), progress) as show:
-            run.go(show)
-        if recorder is not None:
-            recorder.finish()
+        return run(job, output, threads, _bar(job.frames, progress))
     finally:
         if recorder is not None:
             recorder.close()
-    return run.recording()
 
 
-def _bar(total: int, progress: bool) -> AbstractContextManager[Callable[[int], None] | None]:
+def _bar(total: int, progress: bool) -> Bar:
     """A progress bar, if one is asked for: only then is it imported."""
     if not progress:
-        return nullcontext()
+        return nullcontext(lambda done: None)
     from eventsim.progress import progress_bar
 
     return progress_bar(total)

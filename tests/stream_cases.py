@@ -18,7 +18,7 @@ from eventsim import (
     Record,
     Source,
     SwitchingMTJ,
-    run,
+    workers,
 )
 from eventsim.parallel import cores
 
@@ -90,14 +90,14 @@ class StopError(Exception):
 def stop_after(monkeypatch, stops, error=StopError):
     """Let a run fail after some stops."""
     left = iter(range(stops))
-    advance = run.Run._advance
+    advance = workers.Workers.run
 
     def failing(self, *arguments):
         if next(left, None) is None:
             raise error
-        advance(self, *arguments)
+        return advance(self, *arguments)
 
-    monkeypatch.setattr(run.Run, "_advance", failing)
+    monkeypatch.setattr(workers.Workers, "run", failing)
 
 
 def prefix(wanted, found):

@@ -14,7 +14,7 @@ from eventsim import (
     Record,
     Source,
     recorder,
-    run,
+    schedule,
     simulate,
     stream,
 )
@@ -27,8 +27,8 @@ from tests.stream_cases import ALL, MANY, StopError, events, identical, network,
 @pytest.fixture
 def busy(monkeypatch):
     """Stops and checkpoints all the time."""
-    monkeypatch.setattr(run, "_FIRST", 300)
-    monkeypatch.setattr(run, "_STOP", 0.0)
+    monkeypatch.setattr(schedule, "_FIRST", 300)
+    monkeypatch.setattr(schedule, "_STOP", 0.0)
     monkeypatch.setattr(recorder, "_OFTEN", -1000.0)
 
 
@@ -139,7 +139,7 @@ def at(row, value):
 
 @pytest.mark.parametrize("last", [False, True])
 def test_events_that_are_unsorted_or_out_of_range_never_reach_the_engine(tmp_path, monkeypatch, last):
-    monkeypatch.setattr(run, "_FIRST", 300)
+    monkeypatch.setattr(schedule, "_FIRST", 300)
     monkeypatch.setattr(stream, "_MOST", 10)
     path = tmp_path / "in.h5"
     row = -1 if last else 120
@@ -161,7 +161,7 @@ def test_events_that_are_unsorted_or_out_of_range_never_reach_the_engine(tmp_pat
 
 def test_any_edit_of_a_file_is_noticed_or_harmless(tmp_path, monkeypatch):
     """Whatever stands in the columns, the engine sees events in order and in range."""
-    monkeypatch.setattr(run, "_FIRST", 300)
+    monkeypatch.setattr(schedule, "_FIRST", 300)
     monkeypatch.setattr(stream, "_MOST", 10)
     chance, given, path = np.random.default_rng(1), events(), tmp_path / "in.h5"
     for _ in range(15):

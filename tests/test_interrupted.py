@@ -22,7 +22,7 @@ from eventsim import (
     Record,
     Source,
     recorder,
-    run,
+    schedule,
     simulate,
     stream,
 )
@@ -78,8 +78,8 @@ def uninterrupted():
 @FORKS
 @pytest.mark.parametrize("seed", range(3))
 def test_a_run_that_is_killed_again_and_again_is_the_same(tmp_path, monkeypatch, uninterrupted, seed):
-    monkeypatch.setattr(run, "_FIRST", 2000)
-    monkeypatch.setattr(run, "_STOP", 0.004)
+    monkeypatch.setattr(schedule, "_FIRST", 2000)
+    monkeypatch.setattr(schedule, "_STOP", 0.004)
     monkeypatch.setattr(recorder, "_OFTEN", -1000.0)
     net, out, part = long_network(), tmp_path / "run.h5", tmp_path / "run.h5.part"
     moments, reached, kills = random.Random(seed), [0], 0
@@ -103,8 +103,8 @@ def test_a_run_that_is_killed_again_and_again_is_the_same(tmp_path, monkeypatch,
 @FORKS
 @pytest.mark.parametrize("threads", [1, pytest.param(2, marks=MANY)])
 def test_an_interrupted_run_keeps_what_it_did(tmp_path, monkeypatch, uninterrupted, threads):
-    monkeypatch.setattr(run, "_FIRST", 2000)
-    monkeypatch.setattr(run, "_STOP", 0.002)
+    monkeypatch.setattr(schedule, "_FIRST", 2000)
+    monkeypatch.setattr(schedule, "_STOP", 0.002)
     net, out, part = long_network(), tmp_path / "run.h5", tmp_path / "run.h5.part"
     child = forked(lambda: simulate(net, record=LONG_RECORD, out=out, threads=threads, **LONG))
     while not part.exists():

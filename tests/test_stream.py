@@ -19,7 +19,7 @@ from eventsim import (
     Record,
     Source,
     recorder,
-    run,
+    schedule,
     simulate,
     stream,
 )
@@ -32,8 +32,8 @@ from tests.stream_cases import ALL, MANY, ROOT, StopError, events, identical, ne
 @pytest.fixture
 def busy(monkeypatch):
     """Stops and checkpoints all the time."""
-    monkeypatch.setattr(run, "_FIRST", 300)
-    monkeypatch.setattr(run, "_STOP", 0.0)
+    monkeypatch.setattr(schedule, "_FIRST", 300)
+    monkeypatch.setattr(schedule, "_STOP", 0.0)
     monkeypatch.setattr(recorder, "_OFTEN", -1000.0)
 
 
@@ -74,7 +74,7 @@ def test_stops_change_nothing(tmp_path, threads, precision):
 @MANY
 @pytest.mark.usefixtures("busy")
 def test_long_samples_and_large_networks_are_the_same_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "_SHORT", 0)
+    monkeypatch.setattr(schedule, "_SHORT", 0)
     large = Network(
         [Generator("g", 300, 0.1), Population("a", MTJ().identical(9000)), Population("b", IF().identical(5000))],
         [
