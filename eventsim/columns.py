@@ -6,13 +6,14 @@ import errno
 import hashlib
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import h5py
 import numpy as np
+from filelock import FileLock, SoftFileLock, Timeout
 from numpy.typing import DTypeLike, NDArray
 
 from eventsim.errors import InputError, OutputError
@@ -183,6 +184,41 @@ def check_target(path: Path) -> None:
 def beside(path: Path) -> Path:
     """Where a file grows until it is whole."""
     return path.with_name(path.name + ".part")
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep others from writing to a file and to what is beside it, in this process or another.
+
+    The operating system holds the lock and lets go of it however the process ends. Its file is removed while the lock
+    is still held: who opened it before finds that it has no name any more, and takes it for another's.
+
+    Raises
+    ------
+    OutputError
+        It is being written to, there is something already, or there is no such folder.
+    """
+    check_target(path)
+    place = path.with_name(path.name + ".lock")
+    lock = FileLock(place, blocking=False, thread_local=False)
+    with writing(path, "nothing was touched"):
+        try:
+            lock.acquire()
+        except Timeout:
+            raise OutputError(
+                "The file is being written by another run.",
+                given=f"{path}, which grows as {beside(path)}; {place} is locked",
+                expected="a file that nobody else writes to",
+                repair="wait until that run has ended, or name another file",
+            ) from None
+    try:
+        check_target(path)  # the run before may have ended in the meantime
+        yield
+    finally:
+        if not isinstance(lock, SoftFileLock):  # what it becomes on a disk without locks, which removes its file itself
+            with suppress(OSError):  # as does the one of Windows, where nobody else could
+                place.unlink()
+        lock.release()
 
 
 def check_room(path: Path, wanted: int) -> None:

@@ -177,7 +177,6 @@ class InFile:
         return state | probes | {f"now/{name}": table for name, table in self._totals(at, now).items()}
 
     def recording(self, at: Standing) -> Recording:
-        self.recorder.finish()
         kinds: dict[str, Any] = totals(self.job, at.probes)
         for kind, tables in kinds.items():
             for name, table in tables.items():

@@ -7,8 +7,8 @@ import io
 import json
 import math
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,19 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsim.columns import EVENTS, SHA, Columns, beside, check_room, check_target, key, name_of, reading, writing
+from eventsim.columns import (
+    EVENTS,
+    SHA,
+    Columns,
+    alone,
+    beside,
+    check_room,
+    check_target,
+    key,
+    name_of,
+    reading,
+    writing,
+)
 from eventsim.errors import CheckpointError, DataError
 from eventsim.events import Events
 from eventsim.recording import Recording, Trace
@@ -290,18 +302,24 @@ def _copy_columns(old: Any, new: Any, length: int) -> None:
             dataset.id.write_direct_chunk(at, content, mask)
 
 
-def begin(path: Path, about: Mapping[str, str], frames: int, *, resume: bool) -> Recorder:
-    """The recorder of a run, to be created or resumed.
+@contextmanager
+def recording_to(path: Path, about: Mapping[str, str], frames: int, *, resume: bool) -> Iterator[Recorder]:
+    """The recorder of a run, to be created or resumed; it is finished if all went well, and its file left otherwise.
 
     Raises
     ------
     OutputError
-        Something stands there already, or there is no such folder.
+        Something stands there already, another run writes to it, or there is no such folder.
     """
-    check_target(path)
-    if not resume:
-        check_target(beside(path))
-    return Recorder(path, about, frames)
+    with alone(path):
+        if not resume:
+            check_target(beside(path))
+        recorder = Recorder(path, about, frames)
+        try:
+            yield recorder
+            recorder.finish()
+        finally:
+            recorder.close()
 
 
 def read_recording(path: str | Path) -> Recording:

@@ -20,7 +20,7 @@ from eventsim.output import InFile, InMemory
 from eventsim.parallel import check_threads
 from eventsim.population import Generator, Population, Source
 from eventsim.provenance import about
-from eventsim.recorder import begin
+from eventsim.recorder import recording_to
 from eventsim.recording import Record, Recording
 from eventsim.run import Bar, run
 from eventsim.state import NetworkState, check
@@ -142,11 +142,12 @@ def simulate(
     EventsError
         Events that do not fit the sources.
     NetworkError
-        ``record`` names something that is not there, or the state is that of another network.
+        ``record`` names something that is not there, the state is that of another network, or holds what no run leaves.
     ConfigError
         More threads than cores, no seed where chance needs one, no number of ticks, or ``resume`` without ``out``.
     OutputError
-        ``out`` exists, or ``out + ".part"`` does and ``resume`` was not asked for, or the disk is full.
+        ``out`` exists, or ``out + ".part"`` does and ``resume`` was not asked for, or another run writes to it, or the
+        disk is full.
     CheckpointError
         What is to be gone on with is another run, or damaged.
     """
@@ -154,6 +155,9 @@ def simulate(
     if precision not in ("single", "double"):
         expected = "'single' or 'double'"
         raise ConfigError("There is no such precision.", given=precision, expected=expected, repair=expected)
+    if resume and out is None:
+        given, repair = "resume=True without out", "simulate(..., out='run.h5', resume=True)"
+        raise ConfigError("There is nothing to go on with.", given=given, expected="a file", repair=repair)
     record = Record() if record is None else record
     if not isinstance(record, Record):
         given, repair = repr(record), "record=Record(spikes=['a'], membrane=['a'])"
@@ -164,20 +168,12 @@ def simulate(
     if state is not None:
         check(net, state, inputs.shape[0])
     job = Job(network, net, inputs, record, state, key)
-    recorder, going_on = None, False
-    if out is not None:
-        path = Path(out)
-        recorder = begin(path, about(job), job.frames, resume=resume)
-        going_on = beside(path).exists()
-    elif resume:
-        given, repair = "resume=True without out", "simulate(..., out='run.h5', resume=True)"
-        raise ConfigError("There is nothing to go on with.", given=given, expected="a file", repair=repair)
-    output = InMemory(job) if recorder is None else InFile(job, recorder, resume=going_on)
-    try:
-        return run(job, output, threads, _bar(job.frames, progress))
-    finally:
-        if recorder is not None:
-            recorder.close()
+    bar = _bar(job.frames, progress)
+    if out is None:
+        return run(job, InMemory(job), threads, bar)
+    with recording_to(Path(out), about(job), job.frames, resume=resume) as recorder:
+        going_on = beside(recorder.path).exists()
+        return run(job, InFile(job, recorder, resume=going_on), threads, bar)
 
 
 def _bar(total: int, progress: bool) -> Bar:

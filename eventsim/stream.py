@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -10,7 +11,19 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eventsim.columns import CHUNK, EVENTS, Columns, beside, chained, check_target, key, name_of, reading, writing
+from eventsim.columns import (
+    CHUNK,
+    EVENTS,
+    Columns,
+    alone,
+    beside,
+    chained,
+    check_target,
+    key,
+    name_of,
+    reading,
+    writing,
+)
 from eventsim.errors import EventsError
 from eventsim.events import Events
 from eventsim.recorded import check_positions
@@ -211,7 +224,7 @@ class EventWriter:
     Parameters
     ----------
     path : path
-        It must not exist; the file grows as ``path + ".part"``.
+        It must not exist; the file grows as ``path + ".part"``, which must not exist either.
     shape : tuple of int
         Numbers of samples, ticks and addresses.
     name : str
@@ -220,7 +233,7 @@ class EventWriter:
     Raises
     ------
     OutputError
-        Something stands there, or there is no room.
+        Something stands there, another run writes to it, or there is no room.
     EventsError
         The shape is not usable.
     """
@@ -240,12 +253,16 @@ class EventWriter:
         self._file: Any = None
 
     def __enter__(self) -> EventWriter:
-        with writing(self.path, "nothing was written"):
-            self._file = h5py.File(beside(self.path), "w", libver="latest")
-            self._file.attrs["format"] = FORMAT
-            group = self._file.create_group(f"events/{key(self.name)}")
-            group.attrs["shape"] = np.array(self.shape, np.int64)
-            self._columns = Columns.create(group, {column: (dtype, 0) for column, dtype in EVENTS.items()})
+        with ExitStack() as stack:
+            stack.enter_context(alone(self.path))
+            check_target(beside(self.path))  # what an interrupted run left there can be gone on with
+            with writing(self.path, "nothing was written"):
+                self._file = h5py.File(beside(self.path), "w", libver="latest")
+                self._file.attrs["format"] = FORMAT
+                group = self._file.create_group(f"events/{key(self.name)}")
+                group.attrs["shape"] = np.array(self.shape, np.int64)
+                self._columns = Columns.create(group, {column: (dtype, 0) for column, dtype in EVENTS.items()})
+            self._alone = stack.pop_all()
         return self
 
     def append(self, sample: ArrayLike, tick: ArrayLike, address: ArrayLike) -> None:
@@ -278,15 +295,16 @@ class EventWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         part = beside(self.path)
-        try:
-            with writing(self.path, "nothing was kept"):
-                if kind is None:
-                    self._columns.write(all_of_it=True)
-                self._file.close()
-                if kind is None:
-                    part.replace(self.path)
-        finally:
-            part.unlink(missing_ok=True)
+        with self._alone:
+            try:
+                with writing(self.path, "nothing was kept"):
+                    if kind is None:
+                        self._columns.write(all_of_it=True)
+                    self._file.close()
+                    if kind is None:
+                        part.replace(self.path)
+            finally:
+                part.unlink(missing_ok=True)
 
 
 def write_events(path: str | Path, events: Events, name: str = "events") -> None:

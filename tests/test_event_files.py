@@ -223,3 +223,12 @@ def test_a_recording_that_is_not_whole_drives_nothing(tmp_path):
             simulate(network(), events(), seed=3, record=ALL, out=tmp_path / "run.h5")
     with pytest.raises(EventsError, match="not finished"):
         EventFile(tmp_path / "run.h5.part", "in")
+
+
+def test_what_an_interrupted_run_left_is_not_written_over(tmp_path):
+    part = tmp_path / "run.h5.part"
+    part.write_bytes(b"something")
+    with pytest.raises(OutputError, match=r"run\.h5\.part"):
+        write_events(tmp_path / "run.h5", Events.from_frames(np.ones((1, 2, 3), bool)))
+    assert part.read_bytes() == b"something"
+    assert [path.name for path in tmp_path.iterdir()] == [part.name]

@@ -25,7 +25,9 @@ from eventsim import (
     schedule,
     simulate,
     stream,
+    workers,
 )
+from eventsim.columns import alone, beside
 from eventsim.errors import OutputError
 from eventsim.recorder import read_recording
 from eventsim.stream import write_events
@@ -114,11 +116,110 @@ def test_an_interrupted_run_keeps_what_it_did(tmp_path, monkeypatch, uninterrupt
     begin = time.monotonic()
     assert ended(child) == 2
     assert time.monotonic() - begin < 2
+    assert [path.name for path in tmp_path.iterdir()] == [part.name]
     found = read_recording(part)
     assert found.frames > 0
     prefix(uninterrupted, found)
     simulate(net, record=LONG_RECORD, out=out, resume=True, **LONG)
     identical(uninterrupted, read_recording(out))
+
+
+# Two runs and one file
+
+
+def stopped(out, **more):
+    """A child that stands still while it writes to a file."""
+    advance, calls = workers.Workers.run, iter(range(1000))
+
+    def standing(self, *arguments):
+        if next(calls) == 1:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return advance(self, *arguments)
+
+    def work():
+        workers.Workers.run = standing
+        simulate(long_network(), record=LONG_RECORD, out=out, **more, **LONG)
+
+    child = forked(work)
+    assert os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1])
+    return child
+
+
+@FORKS
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_second_run_is_refused_and_the_first_one_is_whole(tmp_path, uninterrupted, resume):
+    out = tmp_path / "run.h5"
+    child = stopped(out, resume=resume)
+    before = beside(out).read_bytes()
+    for again in (False, True):
+        with pytest.raises(OutputError, match=r"(?s)another run.*run\.h5.*wait until"):
+            simulate(long_network(), record=LONG_RECORD, out=out, resume=again, **LONG)
+        with pytest.raises(OutputError, match="another run"):
+            simulate(network(), events(), seed=3, out=tmp_path / ".." / tmp_path.name / "run.h5", resume=again)
+    with pytest.raises(OutputError, match="another run"):
+        write_events(out, events())
+    assert beside(out).read_bytes() == before
+    assert read_recording(beside(out)).frames is not None
+    os.kill(child, signal.SIGCONT)
+    assert ended(child) == 0
+    identical(uninterrupted, read_recording(out))
+    assert [path.name for path in tmp_path.iterdir()] == ["run.h5"]
+
+
+@FORKS
+def test_the_lock_of_a_killed_run_is_gone(tmp_path, uninterrupted):
+    out = tmp_path / "run.h5"
+    child = stopped(out)
+    os.kill(child, signal.SIGKILL)
+    assert ended(child) == -signal.SIGKILL
+    with pytest.raises(OutputError, match="exists already"):
+        simulate(long_network(), record=LONG_RECORD, out=out, **LONG)
+    simulate(long_network(), record=LONG_RECORD, out=out, resume=True, **LONG)
+    identical(uninterrupted, read_recording(out))
+    assert [path.name for path in tmp_path.iterdir()] == ["run.h5"]
+
+
+@FORKS
+def test_of_runs_that_begin_at_once_one_writes(tmp_path, uninterrupted):
+    out = tmp_path / "run.h5"
+
+    def work():
+        try:
+            simulate(long_network(), record=LONG_RECORD, out=out, resume=True, **LONG)
+        except OutputError:
+            os._exit(4)
+
+    children = [forked(work) for _ in range(5)]
+    assert sorted(ended(child) for child in children) == [0, 4, 4, 4, 4]
+    identical(uninterrupted, read_recording(out))
+    assert [path.name for path in tmp_path.iterdir()] == ["run.h5"]
+
+
+def test_never_two_are_alone(tmp_path):
+    """Also where one takes the lock while another removes its file."""
+    inside, most, held = [], [], []
+
+    def take():
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            try:
+                with alone(tmp_path / "run.h5"):
+                    inside.append(1)
+                    most.append(len(inside))
+                    time.sleep(0.0005)
+                    inside.pop()
+                held.append(1)
+            except OutputError:
+                pass
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) == 1
+    assert len(held) > 100
+    assert list(tmp_path.iterdir()) == []
 
 
 @FORKS
@@ -207,6 +308,7 @@ def test_an_error_of_the_disk_names_the_way_out(tmp_path, monkeypatch):
         simulate(network(), events(), seed=3, record=ALL, out=tmp_path / "run.h5")
     with pytest.raises(OutputError, match="make room"):
         write_events(tmp_path / "events.h5", events())
+    assert [path.name for path in tmp_path.iterdir()] == ["run.h5.part"]
     monkeypatch.undo()
     simulate(network(), events(), seed=3, record=ALL, out=tmp_path / "run.h5", resume=True)
     identical(simulate(network(), events(), seed=3, record=ALL), read_recording(tmp_path / "run.h5"))

@@ -347,6 +347,12 @@ def test_unusable_runs_are_refused():
         "another number of samples": (small(), events.in_samples(0, 1), state),
         "a tick below 0": (small(), events, NetworkState(-1, state.arrays)),
         "a tick that is none": (small(), events, NetworkState(1.5, state.arrays)),
+        "a tick beyond all": (small(), events, NetworkState(2**70, state.arrays)),
+        "neurons that are not there": (
+            small(),
+            events,
+            NetworkState(5, {**state.arrays, "n_fired": state.arrays["n_fired"] + 9}),
+        ),
         "no arrays": (small(), events, NetworkState(1, {})),
         "no state": (small(), events, {}),
     }
