@@ -16,8 +16,8 @@ from eventsim.parallel import cores
 SERIES = {
     "neurons": [(n, 100, 0.01) for n in (1_000, 10_000, 100_000, 1_000_000)],
     "fan-out": [(100_000, k, 0.01) for k in (10, 100, 1000)],
-    "rate": [(100_000, 1000, r) for r in (0.0001, 0.0005, 0.001, 0.002, 0.01, 0.1)],
-    "rate, short rows": [(100_000, 100, r) for r in (0.0001, 0.0005, 0.001, 0.002, 0.01, 0.1)],
+    "rate": [(100_000, 1000, r) for r in (0.00001, 0.0001, 0.0005, 0.001, 0.01, 0.1)],
+    "rate, short rows": [(100_000, 100, r) for r in (0.00001, 0.0001, 0.0005, 0.001, 0.01, 0.1)],
 }
 
 
@@ -43,7 +43,7 @@ def main(model: str) -> None:
                 us = 1e6 * statistics.median(times) / ticks
                 ns = 1e3 * us * ticks / max(events, 1)
                 rows.append([series, neurons, fanout, rate, threads, round(us, 2), round(ns, 3)])
-                cells = f"{neurons:,} | {fanout:,} | {rate:.2%} | {threads} | {us:,.1f} | {ns:.2f}"
+                cells = f"{neurons:,} | {fanout:,} | {rate:.3%} | {threads} | {us:,.1f} | {ns:.2f}"
                 print(f"| {series} | {cells} |", flush=True)
     columns = ["series", "neurons", "fanout", "rate", "threads", "us_per_tick", "ns_per_event"]
     print(json.dumps({"model": model, "columns": columns, "rows": rows}))

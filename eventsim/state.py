@@ -73,7 +73,7 @@ def scratch(net: frozen.Frozen) -> frozen.Scratch:
     return frozen.Scratch(
         total=np.zeros(size, dtype),
         drive=np.zeros(size, dtype),
-        marks=np.zeros(size + 32, np.uint8),
+        marks=np.zeros(size + 64, np.uint8),
         touched=np.empty(size, np.int32),
         reached=np.empty(size, dtype),
         gain=np.empty(STRIP, dtype),

@@ -36,16 +36,17 @@ load_single = _loader(types.float32, ir.FloatType())
 
 
 @intrinsic
-def load_pair(context, address):
-    """Two float32 that lie side by side, in one read."""
+def load_pair(context, array, row):
+    """``array[row]`` of a contiguous float32 array of two columns, in one read."""
 
     def generate(context, builder, signature, arguments):
-        row = ir.VectorType(ir.FloatType(), 2)
-        pair = builder.load(builder.inttoptr(arguments[0], row.as_pointer()), align=4)
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.gep(data, [builder.mul(arguments[1], arguments[1].type(2))])
+        pair = builder.load(builder.bitcast(place, ir.VectorType(ir.FloatType(), 2).as_pointer()), align=4)
         both = [builder.extract_element(pair, ir.IntType(32)(i)) for i in range(2)]
         return context.make_tuple(builder, signature.return_type, both)
 
-    return types.UniTuple(types.float32, 2)(types.int64), generate
+    return types.UniTuple(types.float32, 2)(array, types.intp), generate
 
 
 @intrinsic
@@ -70,7 +71,8 @@ def _several(number, arrays, test):
         return builder.load(builder.bitcast(builder.gep(place.data, [first]), several.as_pointer()), align=1)
 
     def bits(builder, found):
-        return builder.zext(builder.bitcast(found, ir.IntType(number)), ir.IntType(64))
+        word = builder.bitcast(found, ir.IntType(number))
+        return word if number == 64 else builder.zext(word, ir.IntType(64))
 
     @intrinsic
     def one(context, array, first):
@@ -91,8 +93,8 @@ def _several(number, arrays, test):
     return one if arrays == 1 else two
 
 
-nonzero_of_32 = _several(32, 1, lambda builder, row: builder.icmp_unsigned("!=", row, row.type(None)))
-"""Which of 32 bytes are not zero."""
+nonzero_of_64 = _several(64, 1, lambda builder, row: builder.icmp_unsigned("!=", row, row.type(None)))
+"""Which of 64 bytes are not zero."""
 
 nan_of_16 = _several(16, 1, lambda builder, row: builder.fcmp_unordered("uno", row, row))
 """Which of 16 floats are NaN."""
@@ -101,19 +103,35 @@ reached_of_16 = _several(16, 2, lambda builder, row, other: builder.fcmp_ordered
 """Which of 16 floats are at least as large as those of the other array."""
 
 
+def _ask(builder, place):
+    """Ask for the cache line at a place; any will do, nothing is read."""
+    number = ir.IntType(32)
+    wanted = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), number, number, number])
+    function = cgutils.get_or_insert_function(builder.module, wanted, "llvm.prefetch.p0")
+    builder.call(function, [builder.bitcast(place, _BYTE.as_pointer()), number(0), number(3), number(1)])
+
+
 @intrinsic
 def prefetch(context, address):
-    """Ask for the cache line at an address; any address will do, nothing is read."""
+    """Ask for the cache line at an address."""
 
     def generate(context, builder, signature, arguments):
-        number = ir.IntType(32)
-        wanted = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), number, number, number])
-        function = cgutils.get_or_insert_function(builder.module, wanted, "llvm.prefetch.p0")
-        place = builder.inttoptr(arguments[0], _BYTE.as_pointer())
-        builder.call(function, [place, number(0), number(3), number(1)])
+        _ask(builder, builder.inttoptr(arguments[0], _BYTE.as_pointer()))
         return context.get_dummy_value()
 
     return types.void(types.int64), generate
+
+
+@intrinsic
+def fetch(context, array, index):
+    """Ask for the cache line of ``array[index]``."""
+
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        _ask(builder, builder.gep(data, [arguments[1]]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
 
 
 def _borrowed(context, builder, result, data, size):

@@ -20,8 +20,8 @@ from eventsim.kernels.synapse import wipe
 _MEMORY = 16
 """Ticks over which arrivals are averaged."""
 
-_BUSY, _QUIET = 160, 320
-"""A block is swept once a spike arrives at one in 160 neurons in a tick, until it is less than one in 320: to bring one
+_BUSY, _QUIET = 80, 160
+"""A block is swept once a spike arrives at one in 80 neurons in a tick, until it is less than one in 160: to bring one
 neuron up to date takes as long as a step of that many in a row."""
 
 

@@ -66,7 +66,7 @@ def _cell(word):
 def factor(word, table):
     """The quantile of a uint32 ``word`` in a table."""
     cell, place = _cell(word)
-    value, slope = load_pair(table.ctypes.data + 8 * np.int64(cell))
+    value, slope = load_pair(table, np.int64(cell))
     return fma(place, slope, value)
 
 
@@ -125,9 +125,9 @@ def fill(table, seed, stream, first, counter, words, out):
             words[i], words[i + 16], words[i + 32], words[i + 48] = _block(
                 seed, stream, number + np.uint64(_LANES * group + lane), counter
             )
-    row, cells = cut(words, before, before + out.size), table.ctypes.data
+    row = cut(words, before, before + out.size)
     for j in range(out.size):  # vectorises, which reading the table does not
         row[j], out[j] = _cell(row[j])
     for j in range(out.size):
-        value, slope = load_pair(cells + 8 * np.int64(row[j]))
+        value, slope = load_pair(table, np.int64(row[j]))
         out[j] = fma(out[j], slope, value)

@@ -203,7 +203,7 @@ class Scratch(NamedTuple):
     drive: NDArray[np.floating]
     """Without bias."""
     marks: NDArray[np.uint8]
-    """1 for neurons that something reached, 0 between blocks; up to a multiple of 32."""
+    """1 for neurons that something reached, 0 between blocks; up to a multiple of 64."""
     touched: NDArray[np.int32]
     """The list of them, ascending."""
     reached: NDArray[np.floating]

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from eventsim.kernels._jit import jit
-from eventsim.kernels._memory import prefetch
+from eventsim.kernels._memory import fetch
 from eventsim.kernels.frozen import model_of
 from eventsim.kernels.neuron import LEAKY, SKYRMION, below, flow, left_by, passage
 from eventsim.kernels.riccati import riccati_step
@@ -47,24 +47,28 @@ def advance(kind, x, ticks, drive, a, b, gain):
 
 
 @jit
-def idle(model, row, j, ticks):
-    """Position and refractory ticks of neuron j after ticks in which nothing reached it."""
-    d, x, wait, held = row.devices, row.x[j], np.int32(0), np.int64(0)
-    if model.hold:
-        wait = row.wait[j]
-        held = min(ticks, np.int64(wait))
-        if held > 0:
-            x = below(x, d.threshold[j], d.reset[j])
+def idle(model, x, wait, ticks, drive, a, b, gain, threshold, reset):
+    """Position and refractory ticks of a neuron after ticks in which nothing but its bias drove it."""
+    held = min(ticks, np.int64(wait))
+    if held > 0:
+        x = below(x, threshold, reset)
     if ticks > held:
-        x = advance(model.kind, x, ticks - held, row.bias[j], d.a[j], d.b[j], d.gain[j])
+        x = advance(model.kind, x, ticks - held, drive, a, b, gain)
     return x, np.int32(wait - held)
+
+
+@jit
+def _idle(model, row, j, ticks):
+    """:func:`idle` of neuron j of a block."""
+    d, wait = row.devices, row.wait[j] if model.hold else np.int32(0)
+    return idle(model, row.x[j], wait, ticks, row.bias[j], d.a[j], d.b[j], d.gain[j], d.threshold[j], d.reset[j])
 
 
 @jit
 def catch_up(model, row, now):
     """Bring all neurons of a row to the end of tick ``now``."""
     for j in range(row.x.size):
-        x, wait = idle(model, row, j, now - row.waiting[j].last)
+        x, wait = _idle(model, row, j, now - row.waiting[j].last)
         row.x[j], row.wait[j], row.waiting[j].last = x, wait, now
 
 
@@ -148,12 +152,16 @@ def mark_due(row, now, marks):
 
 
 @jit
-def _fetch(pop, row, j):
+def _fetch(x, waiting, bias, d, j):
     """Ask for what is known of neuron j, which stands in as many places as there are arrays."""
-    prefetch(row.x.ctypes.data + row.x.itemsize * j)
-    prefetch(row.waiting.ctypes.data + row.waiting.itemsize * j)
-    for column in (row.devices.a, row.devices.gain, row.devices.threshold, row.bias):
-        prefetch(column.ctypes.data + column.itemsize * j)
+    fetch(x, j)
+    fetch(waiting, j)
+    fetch(bias, j)
+    fetch(d.a, j)
+    fetch(d.b, j)
+    fetch(d.gain, j)
+    fetch(d.threshold, j)
+    fetch(d.reset, j)
 
 
 @jit
@@ -182,27 +190,29 @@ def step_touched(pop, row, first, now, touched, drive, reached, out):
     int
         How many fired.
     """
-    model, d, fired = model_of(pop), row.devices, 0
+    model, d, fired, wait = model_of(pop), row.devices, 0, np.int32(0)
+    x, waiting, bias, held = row.x, row.waiting, row.bias, row.wait
     for i in range(min(_AHEAD, touched.size)):
-        _fetch(pop, row, touched[i])
+        _fetch(x, waiting, bias, d, touched[i])
     for i in range(touched.size):
         if i + _AHEAD < touched.size:
-            _fetch(pop, row, touched[i + _AHEAD])
+            _fetch(x, waiting, bias, d, touched[i + _AHEAD])
         j = touched[i]
-        x, wait = idle(model, row, j, now - 1 - row.waiting[j].last)
-        row.waiting[j].last = now
+        a, b, gain, threshold, reset = d.a[j], d.b[j], d.gain[j], d.threshold[j], d.reset[j]
+        if model.hold:
+            wait = held[j]
+        before, wait = idle(model, x[j], wait, now - 1 - waiting[j].last, bias[j], a, b, gain, threshold, reset)
         if wait > 0:
-            y, wait = below(x, d.threshold[j], d.reset[j]), wait - np.int32(1)
+            y, wait = below(before, threshold, reset), wait - np.int32(1)
         else:
-            y = flow(model.kind, x, drive[j] + row.bias[j], d.a[j], d.b[j], d.gain[j], d.reset[j])
-            if y >= d.threshold[j]:
+            y = flow(model.kind, before, drive[j] + bias[j], a, b, gain, reset)
+            if y >= threshold:
                 out[fired] = first + j
                 fired += 1
                 wait = np.int32(model.hold)
-        reached[i] = y
-        row.x[j] = left_by(model, y, d.threshold[j], d.reset[j])
+        reached[i], x[j], waiting[j].last = y, left_by(model, y, threshold, reset), now
         if model.hold:
-            row.wait[j] = wait
+            held[j] = wait
         if pop.restless:
             look_ahead(model, row, j, now)
     return fired
@@ -218,4 +228,4 @@ def watch_touched(model, row, first, now, touched, drive, reached, probes, watch
             probes.drive[frame, w], probes.membrane[frame, w] = drive[j] + row.bias[j], reached[i]
         else:
             probes.drive[frame, w] = row.bias[j]
-            probes.membrane[frame, w], _ = idle(model, row, j, now - row.waiting[j].last)
+            probes.membrane[frame, w], _ = _idle(model, row, j, now - row.waiting[j].last)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from eventsim.kernels._intrinsic import lowest
 from eventsim.kernels._jit import inline, jit
-from eventsim.kernels._memory import cut, nan_of_16, nonzero_of_32, reached_of_16
+from eventsim.kernels._memory import cut, nan_of_16, nonzero_of_64, reached_of_16
 from eventsim.kernels.models import (
     leaky_passage,
     leaky_step,
@@ -287,10 +287,10 @@ def list_spikes(reached, threshold, first, out, count):
 
 @jit
 def list_marked(marks, n, first, out, count):
-    """:func:`list_spikes` of the first n ``marks`` that are not 0: uint8, with room for a multiple of 32."""
-    for base in range(0, n, 32):
-        found = nonzero_of_32(marks, base)
-        if n - base < 32:
+    """:func:`list_spikes` of the first n ``marks`` that are not 0: uint8, with room for a multiple of 64."""
+    for base in range(0, n, 64):
+        found = nonzero_of_64(marks, base)
+        if n - base < 64:
             found &= (np.uint64(1) << np.uint64(n - base)) - np.uint64(1)
         while found:
             out[count] = first + base + lowest(found)

@@ -6,8 +6,8 @@ import numpy as np
 
 from eventsim.kernels import cycle
 from eventsim.kernels._jit import jit
-from eventsim.kernels._memory import cut, prefetch
-from eventsim.kernels.frozen import GAIN, THRESHOLD, model_of
+from eventsim.kernels._memory import cut, fetch
+from eventsim.kernels.frozen import GAIN, RESET, THRESHOLD, model_of
 from eventsim.kernels.neuron import DeviceArrays, Key, device_row, left_by, list_spikes, tick
 from eventsim.kernels.synapse import wipe
 
@@ -65,44 +65,57 @@ def _decide(net, pop, here, row, counter, room, out, count):
 
     Returns how many they are.
     """
-    model, first, n = model_of(pop), net.blocks[here].first - pop.start, 0
+    model, x, first, n = model_of(pop), row.x, net.blocks[here].first - pop.start, 0
     for begin in range(0, count, STRIP):
         some = cut(out, begin, min(begin + STRIP, count))
-        threshold, reset = _limits_now(net, pop, row, first, some, counter, room)
+        threshold, reset = cut(room.threshold, 0, some.size), cut(room.reset, 0, some.size)
+        _limits(row.devices, x, first, some, threshold, reset)
+        if pop.first_cycle < pop.last_cycle:
+            _limits_now(net, pop, some, counter, room, threshold, reset)
         for i in range(some.size):
             j = some[i] - first
-            if row.x[j] >= threshold[i]:
-                row.x[j] = left_by(model, row.x[j], threshold[i], reset[i])
+            if x[j] >= threshold[i]:
+                x[j] = left_by(model, x[j], threshold[i], reset[i])
                 out[n] = some[i]
                 n += 1
     return n
 
 
 @jit
-def _limits_now(net, pop, row, first, some, counter, room):
-    """Threshold and reset of some neurons of a block in one tick; ``first`` is the number of the first in the block."""
-    threshold, reset = cut(room.threshold, 0, some.size), cut(room.reset, 0, some.size)
+def _limits(devices, x, first, some, threshold, reset):
+    """Threshold and reset of some neurons of a block whose first one has number ``first``.
+
+    They lie far from each other, and resets were not needed for long: all is asked for before it is read.
+    """
+    for i in range(min(_AHEAD, some.size)):
+        fetch(devices.reset, some[i] - first)
     for i in range(some.size):
-        if i + _AHEAD < some.size:  # these lie far from each other, and most of them were not needed for long
+        if i + _AHEAD < some.size:
             j = some[i + _AHEAD] - first
-            prefetch(row.devices.threshold.ctypes.data + row.devices.threshold.itemsize * j)
-            prefetch(row.devices.reset.ctypes.data + row.devices.reset.itemsize * j)
-            prefetch(row.x.ctypes.data + row.x.itemsize * j)
-            if pop.first_cycle < pop.last_cycle:
-                prefetch(net.spread.ctypes.data + net.spread.itemsize * (pop.start + first + j))
+            fetch(devices.threshold, j)
+            fetch(devices.reset, j)
+            fetch(x, j)
         j = some[i] - first
-        threshold[i], reset[i] = row.devices.threshold[j], row.devices.reset[j]
-    factor = cut(room.factor, 0, some.size)
+        threshold[i], reset[i] = devices.threshold[j], devices.reset[j]
+
+
+@jit
+def _limits_now(net, pop, some, counter, room, threshold, reset):
+    """Make of threshold and reset of some neurons what they are in one tick."""
+    factor, spread, start = cut(room.factor, 0, some.size), net.spread, pop.start
     for c in range(pop.first_cycle, pop.last_cycle):
         if net.cycle_of[c] == GAIN:
             continue
+        if net.cycle_of[c] == RESET:
+            for i in range(some.size):
+                fetch(spread, start + some[i])
         cycle.some(net.cycle[c], pop.cycle_seed, net.cycle_stream[c], some, counter, room.words, factor)
-        for i in range(some.size):
-            if net.cycle_of[c] == THRESHOLD:
+        if net.cycle_of[c] == THRESHOLD:
+            for i in range(some.size):
                 threshold[i] *= factor[i]
-            else:
-                reset[i] += net.spread[pop.start + some[i]] * (factor[i] - np.float32(1.0))
-    return threshold, reset
+        else:
+            for i in range(some.size):
+                reset[i] += spread[start + some[i]] * (factor[i] - np.float32(1.0))
 
 
 @jit
