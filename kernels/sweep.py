@@ -11,7 +11,7 @@ from eventsim.kernels.frozen import GAIN, RESET, THRESHOLD, model_of
 from eventsim.kernels.neuron import DeviceArrays, Key, device_row, left_by, list_spikes, tick
 from eventsim.kernels.synapse import wipe
 
-STRIP = 1024
+STRIP = 2048
 """Neurons that are stepped in one go."""
 
 _AHEAD = 8
