@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsim.kernels._intrinsic import lowest
+from eventsim.kernels._intrinsic import bits, lowest
 from eventsim.kernels._jit import inline, jit
 from eventsim.kernels._memory import cut, nan_of_16, nonzero_of_64, reached_of_16
 from eventsim.kernels.models import (
@@ -126,10 +126,14 @@ def skyrmion_sweep(x, drive, devices, reached):
     """
     f = type(x[0])
     zero, inf, nan = f(0.0), f(math.inf), f(math.nan)
+    largest = bits(zero)
     for j in range(x.size):
         y, den, d = near_step(x[j], devices.gain[j] * drive[j], devices.a[j])
         y = y if den > zero else inf
         reached[j] = y if abs(d) <= near_limit(d) else nan
+        largest = max(largest, bits(abs(d)))
+    if largest <= bits(near_limit(zero)):
+        return
     whole = x.size & ~15
     for first in range(0, whole, 16):
         found = nan_of_16(reached, first)
