@@ -37,13 +37,13 @@ def timed(call) -> float:
 def main(inputs: int, hidden: int, ticks: int, activity: float, samples: int, threads: int, repeats: int) -> None:
     model = mtj_mlp((inputs, hidden, 10), levels=16)
     params = model.initial(0)
-    signal = (np.random.default_rng(0).random((samples, ticks, inputs)) < activity).astype(np.float32)
+    signal = (np.random.default_rng(0).random((samples, ticks, inputs)) < activity).astype(np.uint8)
     events, network = Events.from_frames(signal), to_network(model, params)
-    levels, _ = model.layers[0].deployed(model.split(params)[0])
-    rows = signal.reshape(-1, inputs)
+    levels, _ = model.layers[0].deployed({"weight": params["0/weight"]})
+    rows = signal.reshape(-1, inputs).astype(np.float32)
     calls = {
         "engine": lambda: simulate(network, events, threads=threads),
-        "forward": lambda: model.forward(params, signal),
+        "forward": lambda: model.logits(params, signal),
         "matmul": lambda: rows @ levels,
     }
     with threadpool_limits(1, user_api="blas"):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from types import TracebackType
+from typing import Self
 
 from eventsim.errors import ConfigError
 
@@ -40,3 +43,66 @@ def split(work: Callable[[int, int], None], size: int, threads: int) -> None:
     with ThreadPoolExecutor(threads) as pool:
         for job in [pool.submit(work, first, last) for first, last in pairwise(cuts)]:
             job.result()
+
+
+class Workers:
+    """Threads that share out the parts of many pieces of work, one after the other.
+
+    Use it in a ``with`` statement, or close it.
+
+    Parameters
+    ----------
+    threads : int
+        One of them is the caller's.
+
+    Raises
+    ------
+    ConfigError
+        The number of threads is not between 1 and the number of cores.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        self.threads = check_threads(threads)
+        self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the threads go."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def __call__(self, work: Callable[[int, int], None], size: int) -> None:
+        """Call ``work(first, last)`` for ranges that cover 0 .. size; the first exception is raised here.
+
+        A thread that is done takes the next of some equal parts, as cores are not equally fast.
+        """
+        if self._pool is None or size < 2:
+            if size:
+                work(0, size)
+            return
+        parts = min(size, 4 * self.threads)
+        taken = itertools.count()
+
+        def take() -> None:
+            for part in taken:
+                if part >= parts:
+                    return
+                work(size * part // parts, size * (part + 1) // parts)
+
+        jobs = [self._pool.submit(take) for _ in range(self.threads - 1)]
+        try:
+            take()
+        finally:
+            for job in jobs:
+                job.result()
+
+
+ALONE = Workers(1)
+"""The caller's own thread."""

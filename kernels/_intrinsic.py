@@ -36,3 +36,16 @@ def lowest(context, word):
         return builder.cttz(arguments[0], ir.IntType(1)(1))
 
     return types.int64(types.uint64), generate
+
+
+@intrinsic
+def power_of_two(context, shifted):
+    """2**n as float32, where ``shifted`` is 1.5 * 2**23 + n: the number that rounds to n when 1.5 * 2**23 is taken off."""
+
+    def generate(context, builder, signature, arguments):
+        whole = ir.IntType(32)
+        word = builder.bitcast(arguments[0], whole)
+        exponent = builder.add(word, whole(127 - 0x4B400000))
+        return builder.bitcast(builder.shl(exponent, whole(23)), ir.FloatType())
+
+    return types.float32(types.float32), generate

@@ -32,8 +32,10 @@ from eventsim.kernels.models import (
     wall_step,
 )
 from eventsim.kernels.riccati import (
+    far_slopes,
     far_step,
     near_limit,
+    near_slopes,
     near_step,
     riccati_passage,
     riccati_slopes,
@@ -191,6 +193,42 @@ def slopes(kind, x, drive, a, b, gain, reset):
 
 
 @jit
+def _skyrmion_slopes(x, drive, devices, by_start, by_drive):
+    """:func:`slopes_sweep` of the skyrmion: the few long steps are marked by NaN and done one by one."""
+    nan = type(x[0])(math.nan)
+    few = 0
+    for j in range(x.size):
+        start, push, d = near_slopes(x[j], devices.gain[j] * drive[j], devices.a[j])
+        near = abs(d) <= near_limit(d)
+        by_start[j] = start if near else nan
+        by_drive[j] = devices.gain[j] * push
+        few += 0 if near else 1
+    if few == 0:
+        return
+    for j in range(x.size):
+        if math.isnan(by_start[j]):
+            h, q = devices.a[j], devices.gain[j] * drive[j]
+            _, _, d = near_step(x[j], q, h)
+            start, push = far_slopes(x[j], q, h, d)
+            by_start[j], by_drive[j] = start, devices.gain[j] * push
+
+
+@jit
+def slopes_sweep(kind, x, drive, devices, by_start, by_drive):
+    """:func:`slopes` for a row of devices: writes the derivatives of their step by position and by drive."""
+    if kind == SKYRMION:
+        _skyrmion_slopes(x, drive, devices, by_start, by_drive)
+    elif kind == LEAKY:
+        for j in range(x.size):
+            by_start[j], by_drive[j] = devices.a[j], devices.gain[j]
+    else:
+        for j in range(x.size):
+            by_start[j], by_drive[j] = slopes(
+                kind, x[j], drive[j], devices.a[j], devices.b[j], devices.gain[j], devices.reset[j]
+            )
+
+
+@jit
 def passage(kind, x, drive, a, b, gain, reset, threshold):
     """First passage of the models that move (ticks)."""
     if kind == SKYRMION:
@@ -267,6 +305,20 @@ def left_by(model, reached, threshold, reset):
     if model.kind == TELEGRAPH:
         return reached
     return after_reset(reached, threshold, reset, model.soft, model.kind == SKYRMION)
+
+
+@jit
+def reset_sweep(model, reached, threshold, reset, after):
+    """:func:`left_by` for a row of neurons whose state moves."""
+    if not model.soft:
+        for j in range(reached.size):
+            after[j] = after_reset(reached[j], threshold[j], reset[j], False, False)
+    elif model.kind != SKYRMION:
+        for j in range(reached.size):
+            after[j] = after_reset(reached[j], threshold[j], reset[j], True, False)
+    else:
+        for j in range(reached.size):
+            after[j] = after_reset(reached[j], threshold[j], reset[j], True, True)
 
 
 @jit

@@ -148,7 +148,24 @@ def riccati_step(x, q, h):
 
 
 @inline
-def _far_slopes(x, q, h, d):
+def near_slopes(x, q, h):
+    """Derivatives of :func:`near_step` by x and by q, both 0 where it ran away, and d; no branch."""
+    f = type(x)
+    one, zero = f(1.0), f(0.0)
+    d = fma(h, h, -q)
+    a, b = _pade(d)
+    slope_a, slope_b = _pade_slopes(d)
+    g, y = a / b, x - h
+    den = one - g * y
+    g_by_d = (slope_a * b - a * slope_b) / (b * b)
+    inverse = one / den if den > zero else zero
+    by_x, by_q = (one - d * g * g) * inverse, g - g_by_d * (y * y - d) * inverse
+    return by_x * inverse, by_q * inverse, d
+
+
+@inline
+def far_slopes(x, q, h, d):
+    """Derivatives of :func:`far_step` by x and by q; both 0 where it ran away."""
     f = type(x)
     one, two, half = f(1.0), f(2.0), f(0.5)
     if d > f(0.0):
@@ -171,19 +188,8 @@ def _far_slopes(x, q, h, d):
 @inline
 def riccati_slopes(x, q, h):
     """Derivatives of :func:`riccati_step` by x and by q; both 0 where the step ran away."""
-    f = type(x)
-    one = f(1.0)
-    d = fma(h, h, -q)
-    if abs(d) > near_limit(d):
-        return _far_slopes(x, q, h, d)
-    a, b = _pade(d)
-    slope_a, slope_b = _pade_slopes(d)
-    g, y = a / b, x - h
-    den = one - g * y
-    if not den > f(0.0):
-        return f(0.0), f(0.0)
-    g_by_d = (slope_a * b - a * slope_b) / (b * b)
-    return (one - d * g * g) / (den * den), g / den - g_by_d * (y * y - d) / (den * den)
+    by_x, by_q, d = near_slopes(x, q, h)
+    return (by_x, by_q) if abs(d) <= near_limit(d) else far_slopes(x, q, h, d)
 
 
 @inline

@@ -75,7 +75,7 @@ def threshold_spikes(seed, stream, counters, probability, out):
     counters : uint64 array, shape (batch,)
         One for each sample, below 2**48: the sample, and the epoch that it is drawn for.
     probability : float array, shape (batch, inputs)
-    out : float32 array, shape (batch, ticks, inputs)
+    out : uint8 array, shape (batch, ticks, inputs)
         At most 65,536 ticks.
     """
     samples, ticks, inputs = out.shape
@@ -86,4 +86,4 @@ def threshold_spikes(seed, stream, counters, probability, out):
                 words = block(seed, stream, np.uint64(i >> 2), counter)
                 for k in range(min(4, inputs - i)):
                     spike = words[k] < np.uint64(np.float64(probability[b, i + k]) * 4294967296.0)
-                    out[b, t, i + k] = np.float32(spike)
+                    out[b, t, i + k] = spike

@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from eventsim.training.layers import Crossbar
 from hypothesis import given
 from hypothesis import strategies as st
 
 from eventsim.errors import ConfigError
 from eventsim.training import Objective, gradient, mtj_mlp, relu_mlp
-from eventsim.training.layers import Crossbar
 from eventsim.training.loss import CLASSIFICATION, cross_entropy, distillation, squared_error
 from eventsim.training.optim import Adam, cosine
 from tests.strategies import seeds

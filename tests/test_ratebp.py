@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from eventsim.kernels.ratebp import mtj_forward, time_mean
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from eventsim import MTJ, Variation
-from eventsim.kernels.ratebp import mtj_forward, time_mean
 from tests import oracle
 from tests.strategies import mtj, seeds
 

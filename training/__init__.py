@@ -1,11 +1,13 @@
 """Training: data, teachers and their cache, students of MTJ neurons, and the way from one to the other."""
 
+from eventsim.training.builders import mtj_mlp, relu_mlp
 from eventsim.training.data import Dataset, load
 from eventsim.training.encode import Direct, GaussianThreshold
 from eventsim.training.fit import FitConfig, accuracy, fit, predict
 from eventsim.training.gradient import gradient
 from eventsim.training.loss import Objective
-from eventsim.training.model import Model, mtj_mlp, relu_mlp, to_network
+from eventsim.training.model import Model
+from eventsim.training.network import to_network
 from eventsim.training.teacher import TeacherCache
 
 __all__ = [

@@ -9,7 +9,7 @@ from typing import Any
 
 from eventsim import store
 from eventsim.errors import CheckpointError
-from eventsim.training.layers import Params
+from eventsim.training.layer import Params
 
 FORMAT = "eventsim checkpoint 1"
 

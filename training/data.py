@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 
 from eventsim import keys, store
 from eventsim.errors import DataError
-from eventsim.training.layers import Array
+from eventsim.training.signal import Array
 
 SPLIT_SEED = 0
 """Splits do not depend on the seed of a run: all runs are tested on the same samples."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from eventsim.energy import EnergyLine, energy
 from eventsim.events import Events
@@ -15,8 +15,10 @@ from eventsim.population import Population
 from eventsim.recording import Record, Recording
 from eventsim.simulate import simulate
 from eventsim.training.fit import accuracy
-from eventsim.training.layers import Array, Params, Spiking
+from eventsim.training.layer import Params
 from eventsim.training.model import Model
+from eventsim.training.signal import Signal
+from eventsim.training.spiking import Spiking
 from eventsim.variation import Variation
 
 
@@ -98,17 +100,18 @@ def _mean_energy(chips: list[list[EnergyLine]]) -> list[EnergyLine]:
     return means
 
 
-def spikes_that_differ(model: Model, params: Params, signal: Array, network: Network, threads: int = 1) -> int:
+def spikes_that_differ(model: Model, params: Params, x: ArrayLike | Signal, network: Network, threads: int = 1) -> int:
     """Compare the training forward pass with the engine: entries of spikes and logits that are not identical.
 
     Both run the devices of ``network``, which must be :func:`to_network` of the model, on nominal or drawn devices.
     """
+    signal = model.signal(x)
     rows = iter([p.devices for p in network.populations if isinstance(p, Population)])
-    layers = [replace(layer, devices=next(rows)) if isinstance(layer, Spiking) else layer for layer in model.layers]
-    twin = Model(layers)
+    layers = [replace(layer, neurons=next(rows)) if isinstance(layer, Spiking) else layer for layer in model.layers]
+    twin = Model(layers, model.inputs)
     hidden = [p.name for p in network.populations if isinstance(p, Population)]
-    recording = simulate(network, Events.from_frames(signal), record=Record(spikes=hidden), threads=threads)
-    differ = np.count_nonzero(twin.forward(params, signal).logits != recording.readout["readout"])
+    recording = simulate(network, Events.from_frames(signal.values), record=Record(spikes=hidden), threads=threads)
+    differ = np.count_nonzero(twin.logits(params, signal) != recording.readout["readout"])
     for name, spikes in zip(hidden, twin.spikes(params, signal), strict=True):
         differ += np.count_nonzero(recording.events[name].to_frames() != spikes)
     return int(differ)

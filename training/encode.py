@@ -12,7 +12,7 @@ from scipy.special import ndtr
 from eventsim import keys
 from eventsim.errors import ConfigError
 from eventsim.kernels.rng import threshold_spikes
-from eventsim.training.layers import Array
+from eventsim.training.signal import Array, Signal
 
 EVALUATION = 0
 """Epoch number of the one draw that a sample is evaluated on; training counts its epochs from 1."""
@@ -21,15 +21,19 @@ EVALUATION = 0
 class Encoder(Protocol):
     """Turns samples into signals, in two steps: what depends on the sample alone is prepared once."""
 
-    def prepare(self, x: Array) -> Array:
-        """Samples, shape (samples, inputs), as the encoder wants to see them."""
+    @property
+    def ticks(self) -> int:
+        """Ticks that a sample lasts."""
 
-    def __call__(self, prepared: Array, ids: NDArray[np.int64], epoch: int) -> Array:
-        """Signal of prepared samples, shape (batch, ticks, inputs).
+    def prepare(self, x: Array) -> Array:
+        """Samples, shape (samples, ...), as the encoder wants to see them."""
+
+    def __call__(self, prepared: Array, ids: NDArray[np.int64], epoch: int) -> Signal:
+        """Signal of prepared samples.
 
         Parameters
         ----------
-        prepared : array, shape (batch, inputs)
+        prepared : array, shape (batch, ...)
         ids : array of int, shape (batch,)
             Number of each sample in its data set.
         epoch : int
@@ -39,13 +43,29 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class Direct:
-    """Real values as they are, for one tick."""
+    """Real values as they are, the same in every tick.
+
+    Parameters
+    ----------
+    ticks : int
+    """
+
+    ticks: int = 1
+
+    def __post_init__(self) -> None:
+        if isinstance(self.ticks, bool) or not isinstance(self.ticks, int) or not 1 <= self.ticks <= 2**16:
+            raise ConfigError(
+                "The encoder is not usable.",
+                given=f"{self.ticks!r} ticks",
+                expected="1 to 65536",
+                repair="Direct(ticks=4)",
+            )
 
     def prepare(self, x: Array) -> Array:
         return x
 
-    def __call__(self, prepared: Array, ids: NDArray[np.int64], epoch: int) -> Array:
-        return prepared[:, None]
+    def __call__(self, prepared: Array, ids: NDArray[np.int64], epoch: int) -> Signal:
+        return Signal(prepared[:, None])
 
 
 @dataclass(frozen=True)
@@ -87,9 +107,10 @@ class GaussianThreshold:
         """Probability of a spike, for values ``x``."""
         return np.asarray(ndtr((x - np.float32(self.mean)) / np.float32(self.std)))
 
-    def __call__(self, prepared: Array, ids: NDArray[np.int64], epoch: int) -> Array:
+    def __call__(self, prepared: Array, ids: NDArray[np.int64], epoch: int) -> Signal:
         """Spikes; see :class:`Encoder`."""
         counters = (np.uint64(epoch) << np.uint64(32)) | ids.astype(np.uint64)
-        spikes = np.empty((len(prepared), self.ticks, prepared.shape[1]), np.float32)
-        threshold_spikes(np.uint64(self.seed), np.uint64(keys.stream("encode")), counters, prepared, spikes)
-        return spikes
+        rows = prepared.reshape(len(prepared), -1)
+        spikes = np.empty((len(rows), self.ticks, rows.shape[1]), np.uint8)
+        threshold_spikes(np.uint64(self.seed), np.uint64(keys.stream("encode")), counters, rows, spikes)
+        return Signal(spikes.reshape(len(rows), self.ticks, *prepared.shape[1:]), most=1)

@@ -15,10 +15,11 @@ from eventsim.errors import CacheError, ConfigError, TrainingError
 from eventsim.training.data import Dataset
 from eventsim.training.encode import EVALUATION, Encoder
 from eventsim.training.gradient import gradient
-from eventsim.training.layers import Array, Params
+from eventsim.training.layer import Params
 from eventsim.training.loss import Objective
 from eventsim.training.model import Model
 from eventsim.training.optim import Adam, cosine
+from eventsim.training.signal import Array
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def predict(
     with threadpool_limits(1, user_api="blas"):
         for part in np.split(ids, range(batch, len(ids), batch)):
             signal = encoder(encoder.prepare(dataset.x[part]), part, EVALUATION)
-            logits.append(model.forward(params, signal).logits)
+            logits.append(model.logits(params, signal, encoder.ticks))
     return np.concatenate(logits)
 
 
@@ -156,7 +157,7 @@ def fit(
                 labels = dataset.labels[ids]
                 signal = encoder(prepared[ids], ids, epoch)
                 rows = None if teacher is None else teacher[ids]
-                step = gradient(model, params, signal, labels, objective, rows)
+                step = gradient(model, params, signal, labels, objective, rows, ticks=encoder.ticks)
                 if not np.isfinite(step.value):
                     raise TrainingError(
                         f"The training diverged in step {state.steps + 1}, epoch {epoch}.",
@@ -166,6 +167,7 @@ def fit(
                     )
                 rate = config.rate * cosine(state.steps / (steps * config.epochs))
                 params, state = adam.step(params, step.params, state, rate)
+                params = {**params, **step.moved}
                 loss += step.value * len(ids)
                 right += int((step.logits.argmax(axis=1) == labels).sum())
         logits = predict(model, params, dataset, dataset.validation, encoder)

@@ -1,50 +1,140 @@
-"""Gradient of an objective by the parameters of a model."""
+"""Gradient of an objective by the parameters of a model: backpropagation through time, or one-step RateBP."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from eventsim.training.layers import Array, Params
+from eventsim.errors import ConfigError, DataError
+from eventsim.parallel import ALONE, Workers
+from eventsim.training.layer import Method, Mode, Params
 from eventsim.training.loss import Objective
 from eventsim.training.model import Model
+from eventsim.training.signal import Array, Signal, bytes_kept
+
+Scale = Literal["exact", "author"]
 
 
 class Gradient(NamedTuple):
-    """Value of the objective, logits of the batch, and the gradient by every parameter."""
+    """What one step of training computes."""
 
     value: float
+    """Of the objective."""
     logits: Array
+    """Of the batch, shape (batch, classes)."""
     params: Params
+    """Gradient by every parameter."""
+    moved: Params
+    """Running statistics as the batch has moved them."""
+    rates: dict[str, float]
+    """Mean spikes per neuron and tick, of each spiking layer."""
+    backward_bytes: int
+    """What the forward pass kept for the backward pass."""
 
 
 def gradient(
     model: Model,
     params: Params,
-    x: Array,
-    labels: NDArray[np.int64],
+    x: ArrayLike | Signal,
+    labels: NDArray[np.integer],
     objective: Objective,
     teacher: Array | None = None,
+    *,
+    ticks: int | None = None,
+    method: Method = "ratebp",
+    scale: Scale = "exact",
+    workers: Workers = ALONE,
+    smooth: bool = False,
+    seed: int = 0,
+    step: int = 0,
 ) -> Gradient:
-    """One-step rate backpropagation: a forward pass over all ticks, a backward pass without a time axis.
+    """Value and gradient of an objective on a batch.
 
     Parameters
     ----------
     model : Model
     params : dict of str to array
-    x : array, shape (batch, ticks, inputs)
-        Spikes, or one tick of real values for a teacher.
+        Parameters and running statistics; not changed.
+    x : array, shape (batch, ticks, *model.inputs), or Signal
+        Spikes (uint8 or bool), or real values; those of a single tick last for all ``ticks``.
     labels : array of int, shape (batch,)
     objective : Objective
     teacher : array, shape (batch, classes), optional
         Cached logits of the teacher.
+    ticks : int, optional
+        Ticks of a static input; those of ``x`` if left out.
+    method : "ratebp" or "bptt"
+        One-step rate backpropagation (Yu et al. 2024), whose backward pass and memory do not grow with the ticks, or
+        backpropagation through time.
+    scale : "exact" or "author"
+        For RateBP: the gradient that equals BPTT where that is possible, or divided by the ticks, as the published code
+        has it.
+    workers : Workers
+        Threads; no bit depends on their number.
+    smooth : bool
+        Neurons emit the smooth spike: the gradient is a derivative in the plain sense then.
+    seed, step : int
+        Key of random masks.
 
     Returns
     -------
     Gradient
+
+    Raises
+    ------
+    DataError
+        Samples of another shape, an empty batch, values that are not finite, labels out of range.
+    ConfigError
+        No tick, another number of ticks than ``x`` has, an unknown method or scale.
     """
-    logits, kept = model.forward(params, x)
-    value, grad = objective(logits, labels, teacher)
-    return Gradient(value, logits, model.backward(params, kept, grad))
+    x = check_batch(model, x, labels)
+    ticks = check_ticks(x, ticks)
+    if method not in get_args(Method) or scale not in get_args(Scale):
+        raise ConfigError(
+            "The gradient is not known.",
+            given=f"method {method!r}, scale {scale!r}",
+            expected='method "ratebp" or "bptt", scale "exact" or "author"',
+            repair='gradient(..., method="bptt")',
+        )
+    mode = Mode(ticks, method, workers, smooth, seed, step)
+    forward = model.forward(params, x, mode)
+    value, grad = objective(forward.logits, labels, teacher)
+    if method == "ratebp" and scale == "author":
+        grad = grad / grad.dtype.type(ticks)
+    kept = bytes_kept(forward.kept)
+    return Gradient(
+        value, forward.logits, model.backward(params, forward, grad, mode), forward.moved, forward.rates, kept
+    )
+
+
+def check_batch(model: Model, x: ArrayLike | Signal, labels: NDArray[np.integer]) -> Signal:
+    """Return a batch as a signal if it fits the model, raise :class:`DataError` otherwise."""
+    x = model.signal(x)
+    labels = np.asarray(labels)
+    fits = labels.shape == (len(x.values),) and labels.dtype.kind in "iu"
+    if not fits or not ((labels >= 0) & (labels < model.classes)).all():
+        span = f", from {labels.min()} to {labels.max()}" if labels.size else ""
+        raise DataError(
+            "The labels do not fit the batch.",
+            given=f"labels of {labels.dtype}, shape {labels.shape}{span}, for {len(x.values)} samples",
+            expected=f"a whole number from 0 to {model.classes - 1} for each sample",
+            repair=f"a model of {int(labels.max()) + 1} classes"
+            if fits and labels.min() >= 0
+            else "labels.astype(int)",
+        )
+    return x
+
+
+def check_ticks(x: Signal, ticks: int | None) -> int:
+    """Number of ticks of a pass; raises :class:`ConfigError` if it is none, or not that of the signal."""
+    wanted = x.ticks if ticks is None else ticks
+    if isinstance(wanted, bool) or not isinstance(wanted, int | np.integer) or wanted < 1 or x.ticks not in (1, wanted):
+        raise ConfigError(
+            "The number of ticks is not usable.",
+            given=f"ticks={ticks} for a signal of {x.ticks}",
+            expected="at least 1, and as many as the signal has unless it is static",
+            repair=f"ticks={max(x.ticks, 4) if x.ticks == 1 else x.ticks}",
+        )
+    return int(wanted)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from eventsim.errors import ConfigError
-from eventsim.training.layers import Array
+from eventsim.training.signal import Array
 
 
 def cross_entropy(logits: Array, labels: NDArray[np.int64]) -> tuple[float, Array]:

@@ -1,172 +1,163 @@
-"""Models as chains of layers; students become networks of the engine."""
+"""Models: chains of layers, and chains within chains."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from eventsim import connection
-from eventsim.device import Devices
 from eventsim.errors import NetworkError
-from eventsim.kernels.ratebp import time_mean
-from eventsim.models import MTJ
-from eventsim.network import Network, Projection
-from eventsim.population import AnyPopulation, Population, Readout, Source
-from eventsim.training.layers import Array, Crossbar, Dense, Layer, Params, ReLU, Spiking
+from eventsim.kernels.spiking import time_mean
+from eventsim.parallel import ALONE, Workers
+from eventsim.training.layer import Back, Layer, Mode, Params, Shape, Step
+from eventsim.training.signal import Array, Signal, signal
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Layers one after the other; their parameters are named ``<position>/<parameter>``.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    """
+
+    layers: Sequence[Layer]
+
+    def shape(self, shape: Shape) -> Shape:
+        for i, layer in enumerate(self.layers):
+            try:
+                shape = layer.shape(shape)
+            except NetworkError as error:
+                before = f"after {self.layers[i - 1]}" if i else "first in its chain"
+                error.add_note(f"layer {i}, {before}")
+                raise
+        return shape
+
+    def initial(self, seed: int, name: str) -> Params:
+        return joined({str(i): layer.initial(seed, f"{name}/{i}") for i, layer in enumerate(self.layers)})
+
+    def forward(self, params: Params, x: Signal, mode: Mode) -> Step:
+        kept, moved, rates, spikes = [], {}, {}, {}
+        for i, (layer, own) in enumerate(zip(self.layers, split(params, len(self.layers)), strict=True)):
+            step = layer.forward(own, x, mode.within(str(i)))
+            x = step.signal
+            kept.append(step.kept)
+            moved[str(i)] = step.moved
+            rates.update(step.rates)
+            spikes.update(step.spikes)
+        return Step(x, kept, joined(moved), rates, spikes)
+
+    def backward(self, params: Params, kept: list[Any], grad: Array, mode: Mode, inner: bool) -> Back:
+        parts, grads = split(params, len(self.layers)), {}
+        back = Back(grad)
+        for i in reversed(range(len(self.layers))):
+            assert back.grad is not None
+            back = self.layers[i].backward(parts[i], kept[i], back.grad, mode.within(str(i)), inner or i > 0)
+            grads[str(i)] = back.params
+        return Back(back.grad, joined(grads))
+
+
+def split(params: Params, number: int) -> list[Params]:
+    """Parameters of each layer of a chain."""
+    parts: list[Params] = [{} for _ in range(number)]
+    for name, value in params.items():
+        layer, own = name.split("/", 1)
+        parts[int(layer)][own] = value
+    return parts
+
+
+def joined(parts: dict[str, Params]) -> Params:
+    """Parameters of a chain, from those of its layers."""
+    return {f"{layer}/{name}": value for layer, part in parts.items() for name, value in part.items()}
 
 
 class Pass(NamedTuple):
-    """One forward pass: the logits, shape (batch, classes), and what each layer kept for the backward pass."""
+    """A forward pass of a model."""
 
     logits: Array
+    """Shape (batch, classes): means over the ticks."""
+    ticks: int
+    """Ticks that the last layer tells apart."""
     kept: list[Any]
+    moved: Params
+    """Running statistics as the batch moved them."""
+    rates: dict[str, float]
+    """Mean spikes per neuron and tick, of each spiking layer."""
+    spikes: dict[str, NDArray[np.uint8]]
+    """Spikes of each, where the mode asks for them."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Model:
-    """A chain of layers; parameters are a value beside it, named ``<position>/<parameter>``.
+    """A chain of layers for samples of one shape; parameters are a value beside it.
 
     Parameters
     ----------
     layers : sequence of Layer
         The last one gives the logits, as their mean over the ticks.
+    inputs : tuple of int
+        Shape of a sample: (n,), (length, channels) or (height, width, channels).
+
+    Raises
+    ------
+    NetworkError
+        Two layers that do not fit; both are named.
     """
 
     layers: Sequence[Layer]
+    inputs: Shape
+    classes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        shape = self.chain.shape(self.inputs)
+        if len(shape) != 1:
+            raise NetworkError(
+                "The model gives no logits.",
+                given=f"samples of shape {shape} from {self.layers[-1]}",
+                expected="(classes,)",
+                repair="Flatten() and Dense(...) behind it",
+            )
+        object.__setattr__(self, "classes", shape[0])
+
+    @property
+    def chain(self) -> Chain:
+        """The layers."""
+        return Chain(self.layers)
 
     def initial(self, seed: int, name: str = "model") -> Params:
-        """Parameters at the start of training; models of other names start from other numbers."""
-        return _joined([layer.initial(seed, f"initial/{name}/{i}") for i, layer in enumerate(self.layers)])
+        """Parameters and running statistics at the start of training; models of other names start from other numbers."""
+        return self.chain.initial(seed, f"initial/{name}")
 
-    def split(self, params: Params) -> list[Params]:
-        """Parameters of each layer."""
-        parts: list[Params] = [{} for _ in self.layers]
-        for name, value in params.items():
-            layer, own = name.split("/")
-            parts[int(layer)][own] = value
-        return parts
+    def signal(self, x: ArrayLike | Signal) -> Signal:
+        """Return a batch as a signal if it fits; see :func:`eventsim.training.signal.signal`."""
+        return signal(x, self.inputs)
 
-    def forward(self, params: Params, x: Array) -> Pass:
-        """Logits of a batch of signals, shape (batch, ticks, n)."""
-        kept = []
-        for layer, own in zip(self.layers, self.split(params), strict=True):
-            x, keep = layer.forward(own, x)
-            kept.append(keep)
-        logits = np.empty((x.shape[0], x.shape[2]), x.dtype)
-        time_mean(np.ascontiguousarray(x), logits)
-        return Pass(logits, kept)
+    def logits(
+        self, params: Params, x: ArrayLike | Signal, ticks: int | None = None, workers: Workers = ALONE
+    ) -> Array:
+        """Logits of a batch in evaluation, shape (batch, classes)."""
+        x = self.signal(x)
+        return self.forward(params, x, Mode(ticks or x.ticks, workers=workers)).logits
 
-    def backward(self, params: Params, kept: list[Any], grad: Array) -> Params:
+    def spikes(self, params: Params, x: ArrayLike | Signal, ticks: int | None = None) -> list[NDArray[np.uint8]]:
+        """Output of every spiking layer in evaluation, shape (batch, ticks, ...) each."""
+        x = self.signal(x)
+        return list(self.forward(params, x, Mode(ticks or x.ticks, watch=True)).spikes.values())
+
+    def forward(self, params: Params, x: Signal, mode: Mode) -> Pass:
+        """A pass in any mode."""
+        step = self.chain.forward(params, x, mode)
+        rows = np.ascontiguousarray(step.signal.plain())
+        logits = np.empty((len(rows), rows.shape[2]), rows.dtype)
+        time_mean(rows, logits)
+        return Pass(logits, rows.shape[1], step.kept, step.moved, step.rates, step.spikes)
+
+    def backward(self, params: Params, forward: Pass, grad: Array, mode: Mode) -> Params:
         """Gradient by the parameters, from the gradient by the logits."""
-        parts = self.split(params)
-        grads: list[Params] = [{} for _ in self.layers]
-        for i in reversed(range(len(self.layers))):
-            grads[i] = self.layers[i].gradients(parts[i], kept[i], grad)
-            if i:
-                grad = self.layers[i].backward(parts[i], kept[i], grad)
-        return _joined(grads)
-
-    def spikes(self, params: Params, x: Array) -> list[Array]:
-        """Output of every spiking layer for a batch of signals, each of shape (batch, ticks, n)."""
-        outputs = []
-        for layer, own in zip(self.layers, self.split(params), strict=True):
-            x, _ = layer.forward(own, x)
-            if isinstance(layer, Spiking):
-                outputs.append(x)
-        return outputs
-
-
-def _joined(parts: list[Params]) -> Params:
-    return {f"{i}/{name}": value for i, part in enumerate(parts) for name, value in part.items()}
-
-
-def relu_mlp(sizes: Sequence[int]) -> Model:
-    """Fully connected network of ReLU units, ``sizes`` from inputs to classes."""
-    layers: list[Layer] = []
-    for sources, targets in pairwise(sizes):
-        layers += [Dense(sources, targets), ReLU()]
-    return Model(layers[:-1])
-
-
-def mtj_mlp(
-    sizes: Sequence[int],
-    *,
-    neuron: MTJ | None = None,
-    devices: Sequence[Devices] | None = None,
-    levels: int | None = None,
-    sharpness: float = 4.0,
-) -> Model:
-    """Fully connected network of MTJ neurons with a readout of column currents.
-
-    Parameters
-    ----------
-    sizes : sequence of int
-        From inputs to classes.
-    neuron : MTJ, optional
-        The device, where ``devices`` are left out.
-    devices : sequence of Devices, optional
-        Devices of each hidden layer; all like ``neuron`` if left out.
-    levels : int, optional
-        Conductance levels per device; the fine grid if left out.
-    sharpness : float
-        Of the surrogate, in units of 1/threshold.
-
-    Raises
-    ------
-    NetworkError
-        Sizes, levels or sharpness that are not usable.
-    """
-    if len(sizes) < 2 or min(sizes) < 1 or (devices is not None and [len(row) for row in devices] != [*sizes[1:-1]]):
-        raise NetworkError(
-            "The sizes do not make a network.",
-            given=f"sizes {tuple(sizes)}" + ("" if devices is None else f", rows of {[len(row) for row in devices]}"),
-            expected="inputs, hidden sizes and classes, each at least 1, and devices for each hidden neuron",
-            repair="mtj_mlp((784, 100, 10))",
-        )
-    if devices is None:
-        devices = [(neuron or MTJ()).identical(size) for size in sizes[1:-1]]
-    layers: list[Layer] = []
-    for sources, row in zip(sizes[:-2], devices, strict=True):
-        layers += [Crossbar(sources, len(row), levels), Spiking(row, sharpness)]
-    return Model([*layers, Crossbar(sizes[-2], sizes[-1], levels)])
-
-
-def to_network(model: Model, params: Params) -> Network:
-    """The network that the engine runs: it emits, spike for spike, what ``model`` emits in its forward pass.
-
-    Populations are named ``input``, ``hidden1``, ``hidden2``, ... and ``readout``.
-
-    Raises
-    ------
-    NetworkError
-        The model is no chain of crossbars with MTJ neurons between them.
-    """
-    crossbars, neurons = model.layers[::2], model.layers[1::2]
-    if not all(isinstance(layer, Crossbar) for layer in crossbars) or not all(
-        isinstance(layer, Spiking) for layer in neurons
-    ):
-        raise NetworkError(
-            "The model cannot be deployed.",
-            given=" - ".join(type(layer).__name__ for layer in model.layers),
-            expected="Crossbar - Spiking - ... - Crossbar",
-            repair="build it with eventsim.training.mtj_mlp",
-        )
-    names = ["input", *(f"hidden{i + 1}" for i in range(len(neurons))), "readout"]
-    populations: list[AnyPopulation] = [Source("input", crossbars[0].sources)]  # type: ignore[attr-defined]
-    projections = []
-    parts = model.split(params)
-    for i, (crossbar, name) in enumerate(zip(crossbars, names[1:], strict=True)):
-        assert isinstance(crossbar, Crossbar)
-        levels, scale = crossbar.deployed(parts[2 * i])
-        bias = parts[2 * i]["bias"]
-        layer = neurons[i] if i < len(neurons) else None
-        if isinstance(layer, Spiking):
-            populations.append(Population(name, layer.devices, bias, update="sweep"))
-        else:
-            populations.append(Readout(name, crossbar.targets, bias))
-        projections.append(Projection(names[i], name, connection.Dense(levels, scale)))
-    return Network(populations, projections)
+        ticks = forward.ticks if mode.method == "bptt" else 1
+        each = np.repeat((grad / grad.dtype.type(ticks))[:, None], ticks, axis=1)
+        return self.chain.backward(params, forward.kept, each, mode, False).params

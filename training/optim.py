@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from eventsim.training.layers import Params
+from eventsim.training.layer import Params
 
 
 class AdamState(NamedTuple):

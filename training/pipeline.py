@@ -23,14 +23,17 @@ from eventsim.events import Events
 from eventsim.network import Network
 from eventsim.parallel import check_threads
 from eventsim.training import checkpoint
+from eventsim.training.builders import mtj_mlp, relu_mlp
 from eventsim.training.data import Dataset, load
 from eventsim.training.deploy import Deployment, deploy, spikes_that_differ
 from eventsim.training.encode import EVALUATION, Direct, Encoder, GaussianThreshold
 from eventsim.training.fit import Epoch, FitConfig, Fitted, accuracy, fit, predict
-from eventsim.training.layers import Array, Params
+from eventsim.training.layer import Params
 from eventsim.training.loss import Objective
 from eventsim.training.metrics import MetricsFile
-from eventsim.training.model import Model, mtj_mlp, relu_mlp, to_network
+from eventsim.training.model import Model
+from eventsim.training.network import to_network
+from eventsim.training.signal import Array, Signal
 from eventsim.training.teacher import TeacherCache
 from eventsim.variation import Variation
 
@@ -176,7 +179,7 @@ class Pipeline:
         network = to_network(self.distilled.model, params)
         signal = self.encoder(self.encoder.prepare(dataset.x[dataset.test]), dataset.test, EVALUATION)
         differences = self.compare(params, network, signal)
-        events = Events.from_frames(signal)
+        events = Events.from_frames(signal.values)
         with log.timed("simulate chips"):
             deployments = self.deploy(network, events)
         demo = Demo(dataset, scores, log.curves, deployments, differences, network, events)
@@ -222,7 +225,7 @@ class Pipeline:
         right = {f"{name}_accuracy": accuracy(logits[name], labels[ids]) for name, ids in self.judged.items()}
         return Scores(**right, best_epoch=best_epoch, parameters_sha256=sha256)
 
-    def compare(self, params: Params, network: Network, signal: Array) -> int:
+    def compare(self, params: Params, network: Network, signal: Signal) -> int:
         """Hold the engine against the training forward pass, on the nominal chip and on the most varied one."""
         worst = network.on_chip(Variation.all(max(self.config.variation)), seed=self.config.seed, chip=0)
         model = self.distilled.model

@@ -15,7 +15,7 @@ import eventsim
 from eventsim import store
 from eventsim.errors import CacheError
 from eventsim.training.data import Dataset
-from eventsim.training.layers import Array
+from eventsim.training.signal import Array
 
 FORMAT = "eventsim teacher cache 1"
 

@@ -1,0 +1,266 @@
+"""Sums of products in vector registers: the innermost loops of every layer with weights, written as LLVM vectors.
+
+Each sum is one chain of fused multiply-adds in the order of its index, whatever the width of the registers and the size
+of the tile: every machine, every number of threads and every way to cut the work gives the same bits. Adding the weights
+of binary inputs one by one gives those bits too, since ``fma(1, w, sum)`` is ``sum + w`` and ``fma(0, w, sum)`` is ``sum``.
+
+Places are addresses in bytes; who calls keeps the arrays alive and inside their bounds.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import NamedTuple
+
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+
+class Tile(NamedTuple):
+    """How many sums are in flight: ``rows`` of ``vectors`` registers of ``width`` bytes."""
+
+    rows: int
+    vectors: int
+    width: int
+
+
+def _fitting() -> Tile:
+    """The tile that fills this machine's registers and leaves room for a row of weights."""
+    features = binding.get_host_cpu_features()
+    if features.get("avx512f"):
+        return Tile(10, 2, 64)
+    if features.get("avx"):
+        return Tile(6, 2, 32)
+    return Tile(6, 4, 16) if features.get("neon") or sys.platform == "darwin" else Tile(4, 2, 16)
+
+
+TILE = _fitting()
+PANEL = TILE.vectors * TILE.width
+"""Bytes of a row of weights that are multiplied side by side."""
+STRIPE = 4 * TILE.width
+"""Bytes of a row of weights that a spike adds at once: enough registers to hide the time that an addition takes."""
+
+_WORD = ir.IntType(64)
+_INDEX = ir.IntType(32)
+_MARK = ir.IntType(32)(0)
+
+
+def _lanes(scalar, width):
+    return width // (4 if scalar == ir.FloatType() else 8)
+
+
+def _at(builder, address, kind):
+    return builder.inttoptr(address, kind.as_pointer())
+
+
+def _load(builder, place, kind):
+    return builder.load(builder.bitcast(place, kind.as_pointer()), align=4)
+
+
+def _store(builder, value, place):
+    builder.store(value, builder.bitcast(place, value.type.as_pointer()), align=4)
+
+
+def _everywhere(builder, scalar, count):
+    vector = ir.VectorType(scalar.type, count)
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, _MARK)
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_INDEX, count), [0] * count))
+
+
+def _fma(builder, x, y, z):
+    name = f"llvm.fma.v{x.type.count}{'f32' if x.type.element == ir.FloatType() else 'f64'}"
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(x.type, [x.type] * 3), name)
+    return builder.call(function, [x, y, z])
+
+
+def _loop(builder, count, carried, body):
+    """``for i in range(count): carried = body(i, carried)``; returns what is carried out."""
+    before = builder.block
+    head, inside, after = (builder.append_basic_block(name) for name in ("head", "inside", "after"))
+    builder.branch(head)
+    builder.position_at_end(head)
+    i = builder.phi(_WORD)
+    i.add_incoming(_WORD(0), before)
+    held = [builder.phi(value.type) for value in carried]
+    for phi, value in zip(held, carried, strict=True):
+        phi.add_incoming(value, before)
+    builder.cbranch(builder.icmp_signed("<", i, count), inside, after)
+    builder.position_at_end(inside)
+    new = body(i, held)
+    i.add_incoming(builder.add(i, _WORD(1)), builder.block)
+    for phi, value in zip(held, new, strict=True):
+        phi.add_incoming(value, builder.block)
+    builder.branch(head)
+    builder.position_at_end(after)
+    return held
+
+
+def _grid(builder, out, stride, rows, vectors, lanes):
+    """Places of the registers of a tile in memory."""
+    starts = [builder.gep(out, [builder.mul(stride, _WORD(i))]) for i in range(rows)]
+    return [builder.gep(start, [_WORD(j * lanes)]) for start in starts for j in range(vectors)]
+
+
+def _zero(vector):
+    return ir.Constant(vector, [vector.element(0.0)] * vector.count)
+
+
+def _begin(builder, places, vector, fresh):
+    """What the sums start from: zero, or what is there already."""
+    return [builder.select(fresh, _zero(vector), _load(builder, place, vector)) for place in places]
+
+
+def product_tile(tile):
+    """Make the intrinsic ``multiply``: sums over runs of consecutive inputs, for ``tile.rows`` windows at once.
+
+    ``out[i, :] (+)= sum over r, k of x[base[i] + offset[r] + k] * panel[r * length + k, :]``
+    """
+
+    @intrinsic
+    def multiply(typing, like, x, bases, offsets, runs, length, panel, out, stride, fresh):
+        def generate(context, builder, signature, arguments):
+            like, x, bases, offsets, runs, length, panel, out, stride, fresh = arguments
+            real = like.type
+            lanes = _lanes(real, tile.width)
+            vector, columns = ir.VectorType(real, lanes), _WORD(tile.vectors * lanes)
+            x, panel, out = (_at(builder, address, real) for address in (x, panel, out))
+            bases, offsets = (_at(builder, address, _WORD) for address in (bases, offsets))
+            windows = [builder.gep(x, [builder.load(builder.gep(bases, [_WORD(i)]))]) for i in range(tile.rows)]
+            places = _grid(builder, out, stride, tile.rows, tile.vectors, lanes)
+
+            def run(r, sums):
+                offset = builder.load(builder.gep(offsets, [r]))
+                rows = [builder.gep(window, [offset]) for window in windows]
+                weights = builder.gep(panel, [builder.mul(builder.mul(r, length), columns)])
+
+                def step(k, sums):
+                    first = builder.gep(weights, [builder.mul(k, columns)])
+                    w = [_load(builder, builder.gep(first, [_WORD(j * lanes)]), vector) for j in range(tile.vectors)]
+                    new = []
+                    for i, row in enumerate(rows):
+                        value = _everywhere(builder, builder.load(builder.gep(row, [k])), lanes)
+                        new += [_fma(builder, value, w[j], sums[i * tile.vectors + j]) for j in range(tile.vectors)]
+                    return new
+
+                return _loop(builder, length, sums, step)
+
+            for value, place in zip(
+                _loop(builder, runs, _begin(builder, places, vector, fresh), run), places, strict=True
+            ):
+                _store(builder, value, place)
+            return context.get_dummy_value()
+
+        words = [types.int64] * 8
+        return types.void(like, *words, types.boolean), generate
+
+    return multiply
+
+
+def outer_tile(tile):
+    """Make the intrinsic ``outer``: products of inputs and gradients, summed over windows.
+
+    ``out[i, :] += sum over p of x[base[p] + i] * grad[p, :]`` for ``tile.rows`` consecutive i
+    """
+
+    @intrinsic
+    def outer(typing, like, x, bases, windows, grad, out, stride):
+        def generate(context, builder, signature, arguments):
+            like, x, bases, windows, grad, out, stride = arguments
+            real = like.type
+            lanes = _lanes(real, tile.width)
+            vector, columns = ir.VectorType(real, lanes), _WORD(tile.vectors * lanes)
+            x, grad, out = (_at(builder, address, real) for address in (x, grad, out))
+            bases = _at(builder, bases, _WORD)
+            places = _grid(builder, out, stride, tile.rows, tile.vectors, lanes)
+
+            def window(p, sums):
+                row = builder.gep(x, [builder.load(builder.gep(bases, [p]))])
+                first = builder.gep(grad, [builder.mul(p, columns)])
+                g = [_load(builder, builder.gep(first, [_WORD(j * lanes)]), vector) for j in range(tile.vectors)]
+                new = []
+                for i in range(tile.rows):
+                    value = _everywhere(builder, builder.load(builder.gep(row, [_WORD(i)])), lanes)
+                    new += [_fma(builder, value, g[j], sums[i * tile.vectors + j]) for j in range(tile.vectors)]
+                return new
+
+            sums = [_load(builder, place, vector) for place in places]
+            for value, place in zip(_loop(builder, windows, sums, window), places, strict=True):
+                _store(builder, value, place)
+            return context.get_dummy_value()
+
+        return types.void(like, *[types.int64] * 6), generate
+
+    return outer
+
+
+@intrinsic
+def gather(typing, like, spikes, count, shift, weights, out, fresh):
+    """Add the weights of spikes: ``out[:] (+)= sum over m of weights[spikes[m] - shift, :]``, a stripe wide."""
+
+    def generate(context, builder, signature, arguments):
+        like, spikes, count, shift, weights, out, fresh = arguments
+        lanes, vector, across = _stripe(like.type)
+        spikes, weights, out = _places(builder, like.type, spikes, shift, weights, out)
+        places = [builder.gep(out, [_WORD(j * lanes)]) for j in range(across)]
+
+        def step(m, sums):
+            row = _row_of(builder, spikes, m, weights, lanes * across)
+            return [
+                builder.fadd(total, _load(builder, builder.gep(row, [_WORD(j * lanes)]), vector))
+                for j, total in enumerate(sums)
+            ]
+
+        for value, place in zip(
+            _loop(builder, count, _begin(builder, places, vector, fresh), step), places, strict=True
+        ):
+            _store(builder, value, place)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.int64] * 5, types.boolean), generate
+
+
+@intrinsic
+def scatter(typing, like, spikes, count, shift, rows, grad):
+    """Add a gradient to the rows of spikes: ``rows[spikes[m] - shift, :] += grad[:]`` for all m, a stripe wide."""
+
+    def generate(context, builder, signature, arguments):
+        like, spikes, count, shift, rows, grad = arguments
+        lanes, vector, across = _stripe(like.type)
+        spikes, rows, grad = _places(builder, like.type, spikes, shift, rows, grad)
+        held = [_load(builder, builder.gep(grad, [_WORD(j * lanes)]), vector) for j in range(across)]
+
+        def step(m, _):
+            row = _row_of(builder, spikes, m, rows, lanes * across)
+            for j, value in enumerate(held):
+                place = builder.gep(row, [_WORD(j * lanes)])
+                _store(builder, builder.fadd(_load(builder, place, vector), value), place)
+            return []
+
+        _loop(builder, count, [], step)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.int64] * 5), generate
+
+
+def _stripe(real):
+    """Lanes of a register, its type, and how many make a stripe."""
+    lanes = _lanes(real, TILE.width)
+    return lanes, ir.VectorType(real, lanes), STRIPE // TILE.width
+
+
+def _places(builder, real, spikes, shift, rows, row):
+    """The list of spikes, the row that spike number 0 would have, and a single row."""
+    columns = STRIPE // (4 if real == ir.FloatType() else 8)
+    origin = builder.gep(_at(builder, rows, real), [builder.mul(shift, _WORD(-columns))])
+    return _at(builder, spikes, _INDEX), origin, _at(builder, row, real)
+
+
+def _row_of(builder, spikes, m, rows, columns):
+    number = builder.zext(builder.load(builder.gep(spikes, [m])), _WORD)
+    return builder.gep(rows, [builder.mul(number, _WORD(columns))])
+
+
+multiply = product_tile(TILE)
+outer = outer_tile(TILE)

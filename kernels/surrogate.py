@@ -1,0 +1,96 @@
+"""Surrogates: the slope that the backward pass gives to the step of a spike, and the smooth spike it is the slope of.
+
+All are functions of ``z = reached / threshold - 1`` with a sharpness alpha; slopes are by the position, hence over the
+threshold. Peaks and shapes are those of the literature: sigmoid (alpha = 4: peak 1), rectangle of width 1 / alpha
+(STBP, Wu et al. 2018), triangle (TET, Deng et al. 2022) and arctangent (Fang et al. 2021; alpha = 2: peak 1).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from eventsim.kernels._intrinsic import fma, power_of_two
+from eventsim.kernels._jit import inline, jit
+
+SIGMOID, RECTANGLE, TRIANGLE, ARCTAN = range(4)
+
+_SHIFT = np.float32(1.5 * 2**23)
+_LOG2 = np.float32(1 / math.log(2))
+_LN2_HIGH, _LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
+_FAR = np.float32(87.0)
+
+
+def _exp(x):
+    """e**x; in float32 a polynomial without branches, so that rows of it vectorise (relative error 1e-7)."""
+
+
+@overload(_exp, inline="always")
+def _exp_of(x):
+    def single(x):
+        x = min(max(x, -_FAR), _FAR)
+        shifted = fma(x, _LOG2, _SHIFT)
+        n = shifted - _SHIFT
+        r = fma(n, -_LN2_LOW, fma(n, -_LN2_HIGH, x))
+        p = fma(r, np.float32(1 / 5040), np.float32(1 / 720))
+        p = fma(r, fma(r, fma(r, p, np.float32(1 / 120)), np.float32(1 / 24)), np.float32(1 / 6))
+        p = fma(r, fma(r, fma(r, p, np.float32(0.5)), np.float32(1.0)), np.float32(1.0))
+        return p * power_of_two(shifted)
+
+    def double(x):
+        return math.exp(x)
+
+    return single if x == types.float32 else double
+
+
+@inline
+def _sigmoid(z):
+    one = type(z)(1.0)
+    return one / (one + _exp(-z))
+
+
+@jit
+def slope_sweep(kind, reached, threshold, sharpness, slope):
+    """Write the surrogate slope of a row of neurons that reached these positions."""
+    f = type(reached[0])
+    one, half, zero = f(1.0), f(0.5), f(0.0)
+    sharp = f(sharpness)
+    if kind == SIGMOID:
+        for j in range(reached.size):
+            over = sharp / threshold[j]
+            p = _sigmoid(over * (reached[j] - threshold[j]))
+            slope[j] = over * p * (one - p)
+    elif kind == RECTANGLE:
+        for j in range(reached.size):
+            over = sharp / threshold[j]
+            slope[j] = over if abs(over * (reached[j] - threshold[j])) <= half else zero
+    elif kind == TRIANGLE:
+        for j in range(reached.size):
+            over = sharp / threshold[j]
+            slope[j] = over * max(zero, one - abs(over * (reached[j] - threshold[j])))
+    else:
+        for j in range(reached.size):
+            over = sharp / threshold[j]
+            w = f(math.pi) * half * over * (reached[j] - threshold[j])
+            slope[j] = half * over / (one + w * w)
+
+
+@jit
+def smooth_sweep(kind, reached, threshold, sharpness, spike):
+    """Write the smooth spike of a row of neurons, between 0 and 1: what :func:`slope_sweep` is the derivative of."""
+    f = type(reached[0])
+    one, half, zero = f(1.0), f(0.5), f(0.0)
+    for j in range(reached.size):
+        z = f(sharpness) / threshold[j] * (reached[j] - threshold[j])
+        if kind == SIGMOID:
+            spike[j] = _sigmoid(z)
+        elif kind == RECTANGLE:
+            spike[j] = min(max(z + half, zero), one)
+        elif kind == TRIANGLE:
+            z = min(max(z, -one), one)
+            spike[j] = half + z - half * z * abs(z)
+        else:
+            spike[j] = half + f(math.atan(f(math.pi) * half * z)) / f(math.pi)

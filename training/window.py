@@ -1,0 +1,70 @@
+"""Where the windows of a layer lie in its inputs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from eventsim.kernels.linear import LONGEST, ROWS, WORD, Plan
+
+_BLOCK = 64
+"""Windows of a block, at least, where there are several images: a panel of weights then serves many."""
+
+
+class Window(NamedTuple):
+    """Kernel size, stride and padding in (y, x), and groups."""
+
+    size: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    groups: int = 1
+
+    def reach(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the output."""
+        return tuple(  # type: ignore[return-value]
+            (n + 2 * p - k) // s + 1
+            for n, k, s, p in zip((height, width), self.size, self.stride, self.padding, strict=True)
+        )
+
+
+def _divisor(number: int, most: int, of: int = 1) -> int:
+    """Largest divisor of ``number`` up to ``most`` that is a multiple of ``of``."""
+    return max(d for d in range(of, max(of, min(number, most)) + 1, of) if number % d == 0)
+
+
+def _plan(
+    canvas: tuple[int, int, int],
+    place: tuple[int, int, int, int],
+    out: tuple[int, int],
+    window: tuple[int, int],
+    stride: tuple[int, int],
+    groups: int,
+) -> Plan:
+    height, width, channels = canvas
+    depth = channels // groups
+    images = max(1, -(-_BLOCK // (out[0] * out[1])))
+    grain = _divisor(depth, WORD)
+    row = window[1] * channels if groups == 1 else depth
+    length = _divisor(row, max(LONGEST, grain), grain)
+    y, x, k = np.arange(window[0]), np.arange(window[1] if groups > 1 else 1), np.arange(0, row, length)
+    offset = ((y[:, None, None] * width + x[:, None]) * channels + k).ravel()
+    i, y, x = np.arange(images), np.arange(out[0]) * stride[0], np.arange(out[1]) * stride[1]
+    base = (((i[:, None, None] * height + y[:, None]) * width + x) * channels).ravel()
+    base = np.concatenate([base, np.repeat(base[-1:], -len(base) % ROWS)])
+    return Plan(base, out[0] * out[1], images, offset, length, grain, canvas, place, groups, depth)
+
+
+def forward_plan(window: Window, height: int, width: int, channels: int) -> Plan:
+    """Windows of images of this size."""
+    py, px = window.padding
+    canvas = (height + 2 * py, width + 2 * px, channels)
+    return _plan(canvas, (py, px, 1, 1), window.reach(height, width), window.size, window.stride, window.groups)
+
+
+def backward_plan(window: Window, height: int, width: int, targets: int) -> Plan:
+    """Windows of the gradient by the output, from which the gradient by images of this size is summed."""
+    (ky, kx), (py, px) = window.size, window.padding
+    canvas = (height + ky - 1, width + kx - 1, targets)
+    place = (ky - 1 - py, kx - 1 - px, *window.stride)
+    return _plan(canvas, place, (height, width), window.size, (1, 1), window.groups)
