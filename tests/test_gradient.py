@@ -11,7 +11,6 @@ from eventsim.errors import ConfigError
 from eventsim.training import Objective, gradient, mtj_mlp, relu_mlp
 from eventsim.training.layers import Crossbar
 from eventsim.training.loss import CLASSIFICATION, cross_entropy, distillation, squared_error
-from eventsim.training.optim import Adam, cosine
 from tests.strategies import seeds
 
 
@@ -162,30 +161,3 @@ def test_crossbar_computes_with_the_deployed_weights():
     drive, _ = layer.forward(params, x)
     assert drive[0, 0] == pytest.approx(levels.sum(axis=0) * scale)
     assert drive[0, 0] != pytest.approx(params["weight"].sum(axis=0), rel=1e-6)
-
-
-@pytest.mark.parametrize(("shape", "decay"), [((3,), 0.0), ((1, 3), 0.5), ((3,), 0.5)])
-def test_adam_is_the_published_rule(shape, decay):
-    """With decoupled decay of weights; biases, which have one axis, are spared."""
-    rng = np.random.default_rng(0)
-    x = {"w": rng.normal(size=shape).astype(np.float32)}
-    adam, m, v, wanted = Adam(decay=decay), np.zeros(shape), np.zeros(shape), x["w"].astype(float)
-    state = adam.start(x)
-    for t in range(1, 20):
-        g = rng.normal(size=shape).astype(np.float32)
-        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g.astype(float) ** 2
-        wanted *= 1 - 0.01 * decay * (len(shape) > 1)
-        wanted -= 0.01 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
-        before = x["w"].copy()
-        new, state = adam.step(x, {"w": g}, state, 0.01)
-        assert np.array_equal(x["w"], before)
-        x = new
-        assert x["w"] == pytest.approx(wanted, rel=1e-4)
-
-
-def test_cosine_falls_from_one_to_zero():
-    values = [cosine(t / 10) for t in range(11)]
-    assert values[0] == 1
-    assert values[5] == pytest.approx(0.5)
-    assert values[10] == pytest.approx(0)
-    assert values == sorted(values, reverse=True)

@@ -18,7 +18,8 @@ from eventsim.training.gradient import gradient
 from eventsim.training.layers import Array, Params
 from eventsim.training.loss import Objective
 from eventsim.training.model import Model
-from eventsim.training.optim import Adam, cosine
+from eventsim.training.optim import Adam
+from eventsim.training.schedule import Cosine
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def fit(
             repair="teacher=TeacherCache.read(...).logits",
         )
     adam = Adam(decay=config.decay)
-    state = adam.start(params)
+    state, falling = adam.start(params), Cosine()
     prepared = encoder.prepare(dataset.x)
     steps = -(-len(dataset.train) // config.batch)
     history: list[Epoch] = []
@@ -164,7 +165,7 @@ def fit(
                         expected="a finite objective",
                         repair=f"a lower rate, e.g. {config.rate / 10:g}",
                     )
-                rate = config.rate * cosine(state.steps / (steps * config.epochs))
+                rate = config.rate * falling(state.steps / (steps * config.epochs))
                 params, state = adam.step(params, step.params, state, rate)
                 loss += step.value * len(ids)
                 right += int((step.logits.argmax(axis=1) == labels).sum())
