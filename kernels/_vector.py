@@ -159,9 +159,9 @@ def product_tile(tile):
 
 
 def outer_tile(tile):
-    """Make the intrinsic ``outer``: products of inputs and gradients, summed over windows.
+    """Make the intrinsic ``outer``: products of gradients and inputs, summed over windows.
 
-    ``out[i, :] += sum over p of x[base[p] + i] * grad[p, :]`` for ``tile.rows`` consecutive i
+    ``out[i, :] += sum over p < windows of grad[p, i] * x[base[p] :]``, with ``tile.rows`` gradients side by side in grad
     """
 
     @intrinsic
@@ -170,19 +170,19 @@ def outer_tile(tile):
             like, x, bases, windows, grad, out, stride = arguments
             real = like.type
             lanes = _lanes(real, tile.width)
-            vector, columns = ir.VectorType(real, lanes), _WORD(tile.vectors * lanes)
+            vector = ir.VectorType(real, lanes)
             x, grad, out = (_at(builder, address, real) for address in (x, grad, out))
             bases = _at(builder, bases, _WORD)
             places = _grid(builder, out, stride, tile.rows, tile.vectors, lanes)
 
             def window(p, sums):
-                row = builder.gep(x, [builder.load(builder.gep(bases, [p]))])
-                first = builder.gep(grad, [builder.mul(p, columns)])
-                g = [_load(builder, builder.gep(first, [_WORD(j * lanes)]), vector) for j in range(tile.vectors)]
+                first = builder.gep(x, [builder.load(builder.gep(bases, [p]))])
+                row = builder.gep(grad, [builder.mul(p, _WORD(tile.rows))])
+                v = [_load(builder, builder.gep(first, [_WORD(j * lanes)]), vector) for j in range(tile.vectors)]
                 new = []
                 for i in range(tile.rows):
-                    value = _everywhere(builder, builder.load(builder.gep(row, [_WORD(i)])), lanes)
-                    new += [_fma(builder, value, g[j], sums[i * tile.vectors + j]) for j in range(tile.vectors)]
+                    slope = _everywhere(builder, builder.load(builder.gep(row, [_WORD(i)])), lanes)
+                    new += [_fma(builder, slope, v[j], sums[i * tile.vectors + j]) for j in range(tile.vectors)]
                 return new
 
             sums = [_load(builder, place, vector) for place in places]
@@ -195,53 +195,45 @@ def outer_tile(tile):
     return outer
 
 
-@intrinsic
-def gather(typing, like, spikes, count, shift, weights, out, fresh):
-    """Add the weights of spikes: ``out[:] (+)= sum over m of weights[spikes[m] - shift, :]``, a stripe wide."""
+def _gatherer(counted):
+    """Make the intrinsic that adds the rows of listed spikes, each as often as it is ``counted``."""
+
+    def step(builder, like, spikes, counts, rows, places, vector, lanes):
+        def add(m, sums):
+            row = _row_of(builder, spikes, m, rows, lanes * len(places))
+            parts = [_load(builder, builder.gep(row, [_WORD(j * lanes)]), vector) for j in range(len(places))]
+            if counts is None:
+                return [builder.fadd(total, part) for total, part in zip(sums, parts, strict=True)]
+            number = _everywhere(builder, builder.load(builder.gep(counts, [m])), lanes)
+            return [_fma(builder, number, part, total) for total, part in zip(sums, parts, strict=True)]
+
+        return add
 
     def generate(context, builder, signature, arguments):
-        like, spikes, count, shift, weights, out, fresh = arguments
+        like, spikes, *counts, count, shift, weights, out, fresh = arguments
         lanes, vector, across = _stripe(like.type)
-        spikes, weights, out = _places(builder, like.type, spikes, shift, weights, out)
+        spikes, rows, out = _places(builder, like.type, spikes, shift, weights, out)
+        times = _at(builder, counts[0], like.type) if counts else None
         places = [builder.gep(out, [_WORD(j * lanes)]) for j in range(across)]
-
-        def step(m, sums):
-            row = _row_of(builder, spikes, m, weights, lanes * across)
-            return [
-                builder.fadd(total, _load(builder, builder.gep(row, [_WORD(j * lanes)]), vector))
-                for j, total in enumerate(sums)
-            ]
-
-        for value, place in zip(
-            _loop(builder, count, _begin(builder, places, vector, fresh), step), places, strict=True
-        ):
+        add = step(builder, like, spikes, times, rows, places, vector, lanes)
+        sums = _loop(builder, count, _begin(builder, places, vector, fresh), add)
+        for value, place in zip(sums, places, strict=True):
             _store(builder, value, place)
         return context.get_dummy_value()
 
-    return types.void(like, *[types.int64] * 5, types.boolean), generate
+    def gather(typing, like, spikes, count, shift, weights, out, fresh):
+        return types.void(like, *[types.int64] * 5, types.boolean), generate
+
+    def gather_counts(typing, like, spikes, counts, count, shift, weights, out, fresh):
+        return types.void(like, *[types.int64] * 6, types.boolean), generate
+
+    return intrinsic(gather_counts if counted else gather)
 
 
-@intrinsic
-def scatter(typing, like, spikes, count, shift, rows, grad):
-    """Add a gradient to the rows of spikes: ``rows[spikes[m] - shift, :] += grad[:]`` for all m, a stripe wide."""
-
-    def generate(context, builder, signature, arguments):
-        like, spikes, count, shift, rows, grad = arguments
-        lanes, vector, across = _stripe(like.type)
-        spikes, rows, grad = _places(builder, like.type, spikes, shift, rows, grad)
-        held = [_load(builder, builder.gep(grad, [_WORD(j * lanes)]), vector) for j in range(across)]
-
-        def step(m, _):
-            row = _row_of(builder, spikes, m, rows, lanes * across)
-            for j, value in enumerate(held):
-                place = builder.gep(row, [_WORD(j * lanes)])
-                _store(builder, builder.fadd(_load(builder, place, vector), value), place)
-            return []
-
-        _loop(builder, count, [], step)
-        return context.get_dummy_value()
-
-    return types.void(like, *[types.int64] * 5), generate
+gather = _gatherer(counted=False)
+"""``out[:] (+)= sum over m < count of weights[spikes[m] - shift, :]``, a stripe wide."""
+gather_counts = _gatherer(counted=True)
+"""The same with ``counts[m]`` times each row."""
 
 
 def _stripe(real):

@@ -19,13 +19,15 @@ from numpy.typing import NDArray
 from eventsim.kernels._intrinsic import lowest
 from eventsim.kernels._jit import jit
 from eventsim.kernels._memory import nonzero_of_64
-from eventsim.kernels._vector import PANEL, STRIPE, TILE, gather, multiply, outer, scatter
+from eventsim.kernels._vector import PANEL, STRIPE, TILE, gather, gather_counts, multiply, outer
 
 ROWS = TILE.rows
 STRIP = 64
 """Windows whose gradients are packed at a time."""
 LONGEST = 192
 """Longest run: a panel or stripe of its weights stays in the first-level cache."""
+STRIP_PIXELS = 128
+"""Pixels whose gradients are added together."""
 WORD = 64
 """Longest grain: the inputs that are searched for spikes at once."""
 
@@ -52,6 +54,11 @@ class Plan(NamedTuple):
     groups: int
     depth: int
     """Input channels of a group."""
+    size: tuple[int, int]
+    """Rows and columns of a window."""
+    stride: tuple[int, int]
+    out: tuple[int, int]
+    """Windows of an image from top to bottom and from left to right."""
 
 
 @jit
@@ -90,20 +97,20 @@ def blocks(images, plan):
 
 
 @jit
-def pack(weight, groups, columns, out):
+def pack(weight, groups, columns, first, last, out):
     """Cut weights, shape (inputs of a window, targets), into panels of ``columns`` targets, group by group.
 
-    ``out`` is of shape (groups * panels, inputs, columns); columns beyond the last target are zero.
+    ``out`` is of shape (groups * panels, inputs, columns), of which panels ``first .. last - 1`` are written; columns
+    beyond the last target of a group are zero.
     """
     inputs = weight.shape[0]
     own = weight.shape[1] // groups
     panels = out.shape[0] // groups
-    for g in range(groups):
-        for j in range(panels):
-            for k in range(inputs):
-                for c in range(columns):
-                    inside = j * columns + c < own
-                    out[g * panels + j, k, c] = weight[k, g * own + j * columns + c] if inside else 0
+    for n in range(first, last):
+        column, wide = n // panels * own + n % panels * columns, min(columns, own - n % panels * columns)
+        for k in range(inputs):
+            for c in range(columns):
+                out[n, k, c] = weight[k, column + c] if c < wide else 0
 
 
 @jit
@@ -164,62 +171,71 @@ def _multiply_block(canvas, plan, panels, out):
 
 
 @jit
-def find(canvas, grain, spikes, starts):
+def find(canvas, grain, spikes, counts, starts):
     """List the spikes of a flat canvas of bytes: ``spikes[starts[u] : starts[u + 1]]`` are those of grain u.
 
-    The canvas has room for 64 bytes behind its last grain.
+    ``counts`` holds their numbers, unless it is empty. The canvas has room for 64 bytes behind its last grain.
     """
-    count = 0
+    number = 0
     keep = np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(WORD - grain)
     for u in range(starts.size - 1):
-        starts[u] = count
+        starts[u] = number
         found = nonzero_of_64(canvas, u * grain) & keep
         while found:
-            spikes[count] = u * grain + lowest(found)
-            count += 1
+            at = u * grain + lowest(found)
+            spikes[number] = at
+            if counts.size:
+                counts[number] = canvas[at]
+            number += 1
             found &= found - np.uint64(1)
-    starts[starts.size - 1] = count
+    starts[starts.size - 1] = number
 
 
 @jit
-def additions(images, first, last, plan, panels, out):
-    """:func:`products` for images of bytes that are 0 or 1, with panels as wide as a stripe."""
+def additions(images, first, last, plan, panels, counted, out):
+    """:func:`products` for images of bytes, with panels as wide as a stripe; ``counted`` if there are others than 0 and 1."""
     size = plan.images * _size(plan)
     canvas = np.zeros(size + WORD, np.uint8)
     spikes, starts = np.empty(size, np.int32), np.empty(size // plan.grain + 1, np.int32)
+    counts = np.empty(size if counted else 0, panels.dtype)
     row = first * plan.images * plan.windows
     for block in range(first, last):
         windows = paint_block(images, block, plan, canvas)
-        find(canvas, plan.grain, spikes, starts)
-        _gather_block(spikes, starts, plan, panels, out[row : row + windows])
+        find(canvas, plan.grain, spikes, counts, starts)
+        _gather_block(spikes, counts, starts, plan, panels, out[row : row + windows])
         row += windows
 
 
 @jit
-def _gather_block(spikes, starts, plan, panels, out):
+def _gather_block(spikes, counts, starts, plan, panels, out):
     """:func:`_multiply_block` for listed spikes."""
     zero = type(panels[0, 0, 0])(0)
     item, columns, length, grain = panels.itemsize, panels.shape[2], plan.length, plan.grain
     own, each = out.shape[1] // plan.groups, panels.shape[0] // plan.groups
     edge = np.empty((1, columns), panels.dtype)
     listed, weights, rows, scratch = spikes.ctypes.data, panels.ctypes.data, out.ctypes.data, edge.ctypes.data
-    base = plan.base
+    numbers, counted, base = counts.ctypes.data, counts.size > 0, plan.base
     for n in range(panels.shape[0]):
         group, within = n // each, (n % each) * columns
         column, wide = group * own + within, min(columns, own - within)
-        for r in range(plan.offset.size):
-            panel = weights + item * columns * (n * panels.shape[1] + r * length)
-            shift = plan.offset[r] + group * plan.depth
-            for p in range(out.shape[0]):
-                begin = base[p] + shift
-                low, high = starts[begin // grain], starts[(begin + length) // grain]
-                where = (listed + 4 * low, high - low, begin, panel)
-                if wide == columns:
-                    gather(zero, *where, rows + item * (p * out.shape[1] + column), r == 0)
-                else:
-                    _copy(out[p:, column:], 1, wide, edge)
-                    gather(zero, *where, scratch, r == 0)
-                    _copy(edge, 1, wide, out[p:, column:])
+        for first in range(0, out.shape[0], STRIP):
+            for r in range(plan.offset.size):
+                panel = weights + item * columns * (n * panels.shape[1] + r * length)
+                shift = plan.offset[r] + group * plan.depth
+                for p in range(first, min(first + STRIP, out.shape[0])):
+                    begin = base[p] + shift
+                    low, high = starts[begin // grain], starts[(begin + length) // grain]
+                    to = rows + item * (p * out.shape[1] + column)
+                    if wide < columns:
+                        _copy(out[p:, column:], 1, wide, edge)
+                        to = scratch
+                    where = (high - low, begin, panel, to, r == 0)
+                    if counted:
+                        gather_counts(zero, listed + 4 * low, numbers + item * low, *where)
+                    else:
+                        gather(zero, listed + 4 * low, *where)
+                    if wide < columns:
+                        _copy(edge, 1, wide, out[p:, column:])
 
 
 @jit
@@ -230,83 +246,168 @@ def paint_blocks(images, first, last, plan, canvases):
 
 
 @jit
-def by_weight(canvases, grad, plan, first, last, columns, out):
-    """Gradient by the weights from real inputs, for tasks ``first .. last - 1``: a panel of targets and a run each.
+def pack_slopes(grad, groups, first, last, out):
+    """Lay the gradient of windows ``first .. last - 1`` out by ROWS targets, shape (groups * parts, windows, ROWS)."""
+    own, parts = grad.shape[1] // groups, out.shape[0] // groups
+    for n in range(out.shape[0]):
+        column, wide = n // parts * own + n % parts * ROWS, min(ROWS, own - n % parts * ROWS)
+        for p in range(first, last):
+            for i in range(ROWS):
+                out[n, p, i] = grad[p, column + i] if i < wide else 0
+
+
+@jit
+def by_weight(canvases, slopes, plan, first, last, columns, out):
+    """Gradient by the weights from real inputs, for tasks ``first .. last - 1``: a run and half of a group's targets each.
 
     Parameters
     ----------
-    canvases : float array, shape (blocks, images of a block * canvas + ROWS)
+    canvases : float array, shape (blocks, images of a block * canvas + columns)
         Painted.
-    grad : float array, shape (images * windows, targets)
-        Gradient by the sums.
+    slopes : float array, shape (groups * parts, images * windows, ROWS)
+        Gradient by the sums, from :func:`pack_slopes`.
     plan : Plan
     columns : int
-        Targets of a panel.
+        Inputs that lie side by side in a tile.
     out : float array, shape (inputs of a window, targets)
         Added to; images and their windows in order.
     """
-    zero = type(grad[0, 0])(0)
-    item, length, together = grad.itemsize, plan.length, plan.images * plan.windows
-    own = grad.shape[1] // plan.groups
-    each = -(-own // columns)
-    tile = np.empty((-(-length // ROWS) * ROWS, columns), grad.dtype)
-    strip = np.zeros((STRIP, columns), grad.dtype)
-    x, bases, packed, sums = canvases.ctypes.data, plan.base.ctypes.data, strip.ctypes.data, tile.ctypes.data
+    zero = type(out[0, 0])(0)
+    item, together, runs = out.itemsize, plan.images * plan.windows, plan.offset.size
+    own, parts = out.shape[1] // plan.groups, slopes.shape[0] // plan.groups
+    across = -(-plan.length // columns) * columns
+    sums = np.empty((parts * ROWS, across), out.dtype)
+    x, bases, slope, total = canvases.ctypes.data, plan.base.ctypes.data, slopes.ctypes.data, sums.ctypes.data
+    windows = slopes.shape[1]
     for task in range(first, last):
-        n, r = task // plan.offset.size, task % plan.offset.size
-        group, within = n // each, (n % each) * columns
-        column, wide = group * own + within, min(columns, own - within)
-        tile[:] = zero
-        strip[:] = zero
-        _copy(out[r * length :, column:], length, wide, tile)
-        for i in range(canvases.shape[0]):
-            inputs = x + item * (i * canvases.shape[1] + plan.offset[r] + group * plan.depth)
-            rows = grad[i * together : (i + 1) * together]
-            for p in range(0, rows.shape[0], STRIP):
-                number = min(STRIP, rows.shape[0] - p)
-                _copy(rows[p:, column:], number, wide, strip)
-                for k in range(0, length, ROWS):
-                    outer(zero, inputs + item * k, bases + 8 * p, number, packed, sums + item * columns * k, columns)
-        _copy(tile, length, wide, out[r * length :, column:])
+        group, r, half = task // (2 * runs), task // 2 % runs, task % 2
+        rows = out[r * plan.length :, group * own :]
+        low, high = half * parts // 2, (half + 1) * parts // 2
+        for j in range(low * ROWS, min(high * ROWS, own)):
+            for k in range(plan.length):
+                sums[j, k] = rows[k, j]
+        for block in range(canvases.shape[0]):
+            inputs = x + item * (block * canvases.shape[1] + plan.offset[r] + group * plan.depth)
+            for p in range(0, min(together, windows - block * together), STRIP):
+                number = min(STRIP, min(together, windows - block * together) - p)
+                for k in range(0, across, columns):
+                    for n in range(low, high):
+                        own_slopes = slope + item * ROWS * ((group * parts + n) * windows + block * together + p)
+                        where = total + item * (n * ROWS * across + k)
+                        outer(zero, inputs + item * k, bases + 8 * p, number, own_slopes, where, across)
+        for j in range(low * ROWS, min(high * ROWS, own)):
+            for k in range(plan.length):
+                rows[k, j] = sums[j, k]
 
 
 @jit
-def list_spikes(images, first, last, plan, spikes, starts):
-    """:func:`find` the spikes of blocks ``first .. last - 1``, a row of ``spikes`` and ``starts`` (int32) each."""
-    canvas = np.zeros(plan.images * _size(plan) + WORD, np.uint8)
+def strips(plan):
+    """Strips of pixels that the canvases of a block are cut into: the gradients of one stay in the first-level cache."""
+    return -(-plan.images * plan.canvas[0] * plan.canvas[1] // STRIP_PIXELS)
+
+
+@jit
+def list_channels(images, first, last, plan, spikes, counts, starts):
+    """List the spikes of blocks ``first .. last - 1`` channel by channel.
+
+    Parameters
+    ----------
+    images : uint8 array, shape (images, height, width, channels)
+    plan : Plan
+    spikes : int32 array, shape (blocks, images of a block * canvas)
+        Written: canvas pixels with a spike, by strip and channel.
+    counts : float array, likewise, or shape (blocks, 0)
+        Written: numbers of spikes.
+    starts : int32 array, shape (blocks, strips * channels + 1)
+        Written: where the list of each strip and channel begins.
+    """
+    size, channels, grain = plan.images * _size(plan), plan.canvas[2], plan.grain
+    canvas = np.zeros(size + WORD, np.uint8)
+    keep = np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(WORD - grain)
+    per_pixel = channels // grain
     for block in range(first, last):
+        canvas[:] = 0
         paint_block(images, block, plan, canvas)
-        find(canvas, plan.grain, spikes[block], starts[block])
+        start = starts[block]
+        start[:] = 0
+        for u in range(size // grain):
+            pixel, low = u // per_pixel, (u % per_pixel) * grain
+            found = nonzero_of_64(canvas, u * grain) & keep
+            place = pixel // STRIP_PIXELS * channels + low + 1
+            while found:
+                start[place + lowest(found)] += 1
+                found &= found - np.uint64(1)
+        for k in range(1, start.size):
+            start[k] += start[k - 1]
+        for u in range(size // grain):  # each start moves up to the next one while its list is filled
+            pixel, low = u // per_pixel, (u % per_pixel) * grain
+            found = nonzero_of_64(canvas, u * grain) & keep
+            place = pixel // STRIP_PIXELS * channels + low
+            while found:
+                channel = lowest(found)
+                at = start[place + channel]
+                spikes[block, at] = pixel
+                if counts.shape[1]:
+                    counts[block, at] = canvas[u * grain + channel]
+                start[place + channel] = at + 1
+                found &= found - np.uint64(1)
+        for k in range(start.size - 1, 0, -1):
+            start[k] = start[k - 1]
+        start[0] = 0
 
 
 @jit
-def by_weight_of_spikes(spikes, starts, grad, plan, first, last, columns, out):
-    """:func:`by_weight` for listed spikes; ``columns`` are those of a stripe."""
+def by_weight_of_spikes(spikes, counts, starts, grad, plan, first, last, columns, out):
+    """:func:`by_weight` for listed spikes, for tasks of a stripe of targets and a row of the window each.
+
+    The gradient is put onto canvases too, so that a pixel finds that of its window at a fixed distance.
+    """
     zero = type(grad[0, 0])(0)
-    item, length, grain, together = grad.itemsize, plan.length, plan.grain, plan.images * plan.windows
+    item, pixels, together = grad.itemsize, plan.canvas[0] * plan.canvas[1], plan.images * plan.windows
+    rows, across = plan.size
     own = grad.shape[1] // plan.groups
     each = -(-own // columns)
-    tile, strip = np.empty((length, columns), grad.dtype), np.zeros((STRIP, columns), grad.dtype)
-    listed, packed, sums = spikes.ctypes.data, strip.ctypes.data, tile.ctypes.data
-    base = plan.base
+    margin = (rows - 1) * plan.canvas[1] + across - 1
+    slopes = np.empty((margin + plan.images * pixels, columns), grad.dtype)
+    tile = np.empty((across * plan.depth, columns), grad.dtype)
+    slope, sums = slopes.ctypes.data + item * columns * margin, tile.ctypes.data
+    listed, numbers, counted = spikes.ctypes.data, counts.ctypes.data, counts.shape[1] > 0
     for task in range(first, last):
-        n, r = task // plan.offset.size, task % plan.offset.size
+        n, r = task // rows, task % rows
         group, within = n // each, (n % each) * columns
         column, wide = group * own + within, min(columns, own - within)
-        shift = plan.offset[r] + group * plan.depth
+        inputs = across * plan.depth
+        slopes[:] = zero
         tile[:] = zero
-        _copy(out[r * length :, column:], length, wide, tile)
-        for i in range(spikes.shape[0]):
-            line, mark = listed + 4 * i * spikes.shape[1], starts[i]
-            rows = grad[i * together : (i + 1) * together]
-            for p in range(0, rows.shape[0], STRIP):
-                number = min(STRIP, rows.shape[0] - p)
-                _copy(rows[p:, column:], number, wide, strip)
-                for q in range(number):
-                    begin = base[p + q] + shift
-                    low, high = mark[begin // grain], mark[(begin + length) // grain]
-                    scatter(zero, line + 4 * low, high - low, begin, sums, packed + item * columns * q)
-        _copy(tile, length, wide, out[r * length :, column:])
+        _copy(out[r * inputs :, column:], inputs, wide, tile)
+        for block in range(spikes.shape[0]):
+            _paint_slopes(grad[block * together : (block + 1) * together], plan, column, wide, slopes[margin:])
+            line, count, start = block * spikes.shape[1], block * counts.shape[1], starts[block]
+            for strip in range(strips(plan)):
+                for x in range(across):
+                    shift = r * plan.canvas[1] + x
+                    for c in range(plan.depth):
+                        k = strip * plan.canvas[2] + group * plan.depth + c
+                        low, high = start[k], start[k + 1]
+                        where = (high - low, shift, slope, sums + item * columns * (x * plan.depth + c), False)
+                        if counted:
+                            gather_counts(zero, listed + 4 * (line + low), numbers + item * (count + low), *where)
+                        else:
+                            gather(zero, listed + 4 * (line + low), *where)
+        _copy(tile, inputs, wide, out[r * inputs :, column:])
+
+
+@jit
+def _paint_slopes(grad, plan, column, wide, slopes):
+    """Put a stripe of the gradient of a block's windows onto canvases, where the first pixel of each window is."""
+    pixels = plan.canvas[0] * plan.canvas[1]
+    for i in range(grad.shape[0] // plan.windows):
+        for y in range(plan.out[0]):
+            for x in range(plan.out[1]):
+                to = slopes[i * pixels + y * plan.stride[0] * plan.canvas[1] + x * plan.stride[1]]
+                own = grad[(i * plan.out[0] + y) * plan.out[1] + x]
+                for c in range(wide):
+                    to[c] = own[column + c]
 
 
 def panel_columns(dtype: np.dtype[np.floating]) -> int:

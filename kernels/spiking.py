@@ -79,6 +79,8 @@ class _Strip(NamedTuple):
     by_drive: np.ndarray
     carried: np.ndarray
     spike: np.ndarray
+    steep: np.ndarray
+    """Sharpness of the surrogate over threshold."""
     wait: np.ndarray
 
 
@@ -97,8 +99,16 @@ def _buffers(layer, ticks, size):
         np.empty(flat, like.dtype),
         np.empty(flat, like.dtype),
         np.empty(flat, like.dtype),
+        np.empty(flat, like.dtype),
         np.empty(flat, np.int32),
     )
+
+
+@jit
+def _steepness(devices, rule, steep):
+    f = type(steep[0])
+    for j in range(devices.threshold.size):
+        steep[j] = f(rule.sharpness) / devices.threshold[j]
 
 
 @jit
@@ -146,7 +156,7 @@ def _fire(layer, devices, rule, at, size, s, out):
     most = type(reached[0])(_runs_away(layer.model))
     for j in range(size):
         reached[j] = min(reached[j], most * threshold[j])
-    smooth_sweep(rule.surrogate, reached, threshold, rule.sharpness, spike)
+    smooth_sweep(rule.surrogate, reached, threshold, cut(s.steep, 0, size), spike)
     for j in range(size):
         way = threshold[j] - reset[j] if layer.model.soft else reached[j] - reset[j]
         after[j] = reached[j] - spike[j] * way
@@ -160,7 +170,7 @@ def _slopes(layer, devices, rule, at, size, s):
     slope, by_start, by_drive = cut(s.slope, 0, size), cut(s.by_start, 0, size), cut(s.by_drive, 0, size)
     f = type(reached[0])
     slopes_sweep(layer.model.kind, x, drive, devices, by_start, by_drive)
-    slope_sweep(rule.surrogate, reached, devices.threshold, rule.sharpness, slope)
+    slope_sweep(rule.surrogate, reached, devices.threshold, cut(s.steep, 0, size), slope)
     if layer.model.hold:
         for j in range(size):
             if s.held[at, j] > 0:
@@ -224,11 +234,12 @@ def forward(values, first, last, layer, rule, spikes, kappa):
     ticks, n, strip = spikes.shape[1], spikes.shape[2], layer.scale.shape[1]
     s = _buffers(layer, 1, strip)
     f = type(layer.scale[0, 0])
-    for b in range(first, last):
-        mine, own = values[b], spikes[b]
-        for low in range(0, n, strip):
-            size = min(strip, n - low)
-            devices = device_row(layer.devices, low, low + size)
+    for low in range(0, n, strip):  # the devices of a strip stay in the cache for all samples
+        size = min(strip, n - low)
+        devices = device_row(layer.devices, low, low + size)
+        _steepness(devices, rule, s.steep)
+        for b in range(first, last):
+            mine, own = values[b], spikes[b]
             _begin(layer, low, size, s)
             for t in range(ticks):
                 out = cut(line(own, t), low, low + size)
@@ -253,7 +264,16 @@ def _onward_any(layer, devices, rule, size, s, spike, kappa):
     f = type(s.slope[0])
     attached = f(not rule.detach)
     most = f(_runs_away(layer.model))
-    row = (cut(line(s.reached, 0), 0, size), cut(s.slope, 0, size), cut(s.by_start, 0, size), cut(s.by_drive, 0, size), spike, devices, attached, most)
+    row = (
+        cut(line(s.reached, 0), 0, size),
+        cut(s.slope, 0, size),
+        cut(s.by_start, 0, size),
+        cut(s.by_drive, 0, size),
+        spike,
+        devices,
+        attached,
+        most,
+    )
     if layer.model.soft:
         limited = layer.model.kind == SKYRMION and not rule.smooth
         _onward(*row, True, limited, cut(s.carried, 0, size), kappa)
@@ -284,11 +304,12 @@ def backward(values, first, last, layer, rule, grad, by_drive):
     s = _buffers(layer, ticks, strip)
     spikes = np.empty((ticks, strip), layer.scale.dtype)
     f = type(layer.scale[0, 0])
-    for b in range(first, last):
-        mine, slope, gradient = values[b], grad[b], by_drive[b]
-        for low in range(0, n, strip):
-            size = min(strip, n - low)
-            devices = device_row(layer.devices, low, low + size)
+    for low in range(0, n, strip):
+        size = min(strip, n - low)
+        devices = device_row(layer.devices, low, low + size)
+        _steepness(devices, rule, s.steep)
+        for b in range(first, last):
+            mine, slope, gradient = values[b], grad[b], by_drive[b]
             _begin(layer, low, size, s)
             for t in range(ticks):
                 _reach(layer, devices, mine, low, t, t, size, s)
@@ -298,7 +319,17 @@ def backward(values, first, last, layer, rule, grad, by_drive):
             for t in range(ticks - 1, -1, -1):
                 _slopes(layer, devices, rule, t, size, s)
                 out = cut(line(gradient, t % gradient.shape[0]), low, low + size)
-                _back_any(layer, devices, rule, t, size, s, cut(line(spikes, t), 0, size), cut(line(slope, t), low, low + size), out)
+                _back_any(
+                    layer,
+                    devices,
+                    rule,
+                    t,
+                    size,
+                    s,
+                    cut(line(spikes, t), 0, size),
+                    cut(line(slope, t), low, low + size),
+                    out,
+                )
 
 
 @jit
@@ -307,7 +338,16 @@ def _back_any(layer, devices, rule, at, size, s, spike, grad, out):
     f = type(s.slope[0])
     attached = f(not rule.detach)
     most = f(_runs_away(layer.model))
-    row = (cut(line(s.reached, at), 0, size), cut(s.slope, 0, size), cut(s.by_start, 0, size), cut(s.by_drive, 0, size), spike, devices, attached, most)
+    row = (
+        cut(line(s.reached, at), 0, size),
+        cut(s.slope, 0, size),
+        cut(s.by_start, 0, size),
+        cut(s.by_drive, 0, size),
+        spike,
+        devices,
+        attached,
+        most,
+    )
     if layer.model.soft:
         limited = layer.model.kind == SKYRMION and not rule.smooth
         _back(*row, True, limited, cut(s.carried, 0, size), grad, out)

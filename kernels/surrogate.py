@@ -53,38 +53,33 @@ def _sigmoid(z):
 
 
 @jit
-def slope_sweep(kind, reached, threshold, sharpness, slope):
-    """Write the surrogate slope of a row of neurons that reached these positions."""
+def slope_sweep(kind, reached, threshold, steep, slope):
+    """Write the surrogate slope of a row of neurons that reached these positions; ``steep`` is alpha over threshold."""
     f = type(reached[0])
     one, half, zero = f(1.0), f(0.5), f(0.0)
-    sharp = f(sharpness)
     if kind == SIGMOID:
         for j in range(reached.size):
-            over = sharp / threshold[j]
-            p = _sigmoid(over * (reached[j] - threshold[j]))
-            slope[j] = over * p * (one - p)
+            p = _sigmoid(steep[j] * (reached[j] - threshold[j]))
+            slope[j] = steep[j] * p * (one - p)
     elif kind == RECTANGLE:
         for j in range(reached.size):
-            over = sharp / threshold[j]
-            slope[j] = over if abs(over * (reached[j] - threshold[j])) <= half else zero
+            slope[j] = steep[j] if abs(steep[j] * (reached[j] - threshold[j])) <= half else zero
     elif kind == TRIANGLE:
         for j in range(reached.size):
-            over = sharp / threshold[j]
-            slope[j] = over * max(zero, one - abs(over * (reached[j] - threshold[j])))
+            slope[j] = steep[j] * max(zero, one - abs(steep[j] * (reached[j] - threshold[j])))
     else:
         for j in range(reached.size):
-            over = sharp / threshold[j]
-            w = f(math.pi) * half * over * (reached[j] - threshold[j])
-            slope[j] = half * over / (one + w * w)
+            w = f(math.pi) * half * steep[j] * (reached[j] - threshold[j])
+            slope[j] = half * steep[j] / (one + w * w)
 
 
 @jit
-def smooth_sweep(kind, reached, threshold, sharpness, spike):
+def smooth_sweep(kind, reached, threshold, steep, spike):
     """Write the smooth spike of a row of neurons, between 0 and 1: what :func:`slope_sweep` is the derivative of."""
     f = type(reached[0])
     one, half, zero = f(1.0), f(0.5), f(0.0)
     for j in range(reached.size):
-        z = f(sharpness) / threshold[j] * (reached[j] - threshold[j])
+        z = steep[j] * (reached[j] - threshold[j])
         if kind == SIGMOID:
             spike[j] = _sigmoid(z)
         elif kind == RECTANGLE:

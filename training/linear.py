@@ -5,24 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eventsim import keys
 from eventsim.errors import NetworkError
-from eventsim.kernels import linear
-from eventsim.parallel import Workers
 from eventsim.synapse import largest_level, to_levels
 from eventsim.training.layer import Back, Mode, Params, Shape, Step
 from eventsim.training.signal import Array, Signal
-from eventsim.training.window import Window, backward_plan, forward_plan
-
-_SPARSE = 0.4
-"""Share of inputs that spike, above which sums are multiplied; both ways give the same bits."""
-_AT_ONCE = 2**26
-"""Bytes of canvases that the gradient by the weights works on at a time."""
+from eventsim.training.sums import by_input_of, by_weight_of, sums_of
+from eventsim.training.window import Window
 
 
 @dataclass(frozen=True)
@@ -46,11 +39,6 @@ class _Kept(NamedTuple):
     weight: Array
     """Shape (inputs of a window, targets): weights or levels, as the forward pass saw them."""
     scale: Array | None
-
-
-def _images(values: NDArray[Any]) -> NDArray[Any]:
-    """Samples and ticks as images, shape (images, height, width, channels)."""
-    return np.ascontiguousarray(values).reshape(-1, *(1,) * (5 - values.ndim), *values.shape[2:])
 
 
 @dataclass(frozen=True)
@@ -98,7 +86,7 @@ class _Weighted:
         if unit is None:
             x, unit = Signal(x.plain(weight.dtype)), 1.0
         values = x.values if x.whole else x.values.astype(weight.dtype, copy=False)
-        sums = _sums(values, weight, self.window(), mode.workers, binary=x.most == 1)
+        sums = sums_of(Signal(values, most=x.most), weight, self.window(), mode.workers)
         line: Array | None = None if scale is None and unit == 1.0 else np.full((1, 1), unit, weight.dtype)
         if scale is not None:
             line = (scale * weight.dtype.type(unit))[None]
@@ -112,18 +100,14 @@ class _Weighted:
         grads: Params = {}
         if "bias" in params:
             grads["bias"] = grad.reshape(-1, grad.shape[-1]).sum(axis=0)
-        if x.ticks < grad.shape[1]:
-            by_sum = grad.sum(axis=1, keepdims=True)
-        else:
-            by_sum = grad
-        by_weight = _by_weight(x, by_sum, weight, self.window(), mode.workers)
+        by_sum = grad.sum(axis=1, keepdims=True) if x.ticks < grad.shape[1] else grad
+        by_weight = by_weight_of(x, by_sum, weight, self.window(), mode.workers)
         grads["weight"] = by_weight.reshape(params["weight"].shape)
         if not inner:
             return Back(None, grads)
-        height_width = _images(x.values).shape[1:3]
         by_sum = grad if scale is None else grad * scale
-        by_input = _by_input(by_sum, weight, self.window(), height_width, mode.workers)
-        return Back(by_input.reshape(*grad.shape[:2], *x.values.shape[2:]), grads)
+        shape = (*grad.shape[:2], *x.values.shape[2:])
+        return Back(by_input_of(by_sum, weight, self.window(), shape, mode.workers), grads)
 
 
 @dataclass(frozen=True)
@@ -262,67 +246,3 @@ def _misfit(layer: object, shape: Shape, expected: str, repair: str) -> NetworkE
     return NetworkError(
         f"{layer} does not fit its input.", given=f"samples of shape {shape}", expected=expected, repair=repair
     )
-
-
-def _packed(weight: Array, groups: int, columns: int) -> Array:
-    own = weight.shape[1] // groups
-    panels = np.empty((groups * -(-own // columns), len(weight), columns), weight.dtype)
-    linear.pack(np.ascontiguousarray(weight), groups, columns, panels)
-    return panels
-
-
-def _sums(values: NDArray[Any], weight: Array, window: Window, workers: Workers, *, binary: bool) -> Array:
-    """Sums of all samples and ticks, shape (batch, ticks, ..., targets)."""
-    images = _images(values)
-    plan = forward_plan(window, *images.shape[1:])
-    rows, columns = window.reach(*images.shape[1:3])
-    out = np.empty((len(images) * rows * columns, weight.shape[1]), weight.dtype)
-    sparse = binary and np.count_nonzero(images) < _SPARSE * images.size
-    kernel, width = (linear.additions, linear.stripe_columns) if sparse else (linear.products, linear.panel_columns)
-    panels = _packed(weight, window.groups, width(weight.dtype))
-    workers(lambda first, last: kernel(images, first, last, plan, panels, out), linear.blocks(len(images), plan))
-    space = (rows, columns)[5 - values.ndim :]
-    return out.reshape(*values.shape[:2], *space, weight.shape[1])
-
-
-def _by_input(grad: Array, weight: Array, window: Window, size: tuple[int, int], workers: Workers) -> Array:
-    """Gradient by the inputs, from that by the sums: sums over the windows that an input is in."""
-    images = _images(grad)
-    (ky, kx), groups = window.size, window.groups
-    own = weight.shape[1] // groups
-    turned = weight.reshape(ky, kx, -1, groups, own)[::-1, ::-1].transpose(0, 1, 4, 3, 2)
-    turned = turned.reshape(ky * kx * own, -1)
-    plan = backward_plan(window, *size, images.shape[3])
-    out = np.empty((len(images) * size[0] * size[1], turned.shape[1]), weight.dtype)
-    panels = _packed(turned, groups, linear.panel_columns(weight.dtype))
-    workers(
-        lambda first, last: linear.products(images, first, last, plan, panels, out), linear.blocks(len(images), plan)
-    )
-    return out
-
-
-def _by_weight(x: Signal, grad: Array, weight: Array, window: Window, workers: Workers) -> Array:
-    """Gradient by the weights, shape (inputs of a window, targets)."""
-    images = _images(x.values)
-    rows = np.ascontiguousarray(grad).reshape(-1, grad.shape[-1])
-    plan = forward_plan(window, *images.shape[1:])
-    out = np.zeros(weight.shape, weight.dtype)
-    size = plan.images * math.prod(plan.canvas)
-    sparse = x.most == 1 and np.count_nonzero(images) < _SPARSE * images.size
-    columns = (linear.stripe_columns if sparse else linear.panel_columns)(weight.dtype)
-    tasks = window.groups * -(-(weight.shape[1] // window.groups) // columns) * len(plan.offset)
-    together = max(1, _AT_ONCE // (4 * size)) * plan.images
-    for start in range(0, len(images), together):
-        some = images[start : start + together]
-        own = rows[start * plan.windows : (start + len(some)) * plan.windows]
-        count = linear.blocks(len(some), plan)
-        if sparse:
-            spikes, starts = np.empty((count, size), np.int32), np.empty((count, size // plan.grain + 1), np.int32)
-            workers(lambda a, z: linear.list_spikes(some, a, z, plan, spikes, starts), count)
-            workers(lambda a, z: linear.by_weight_of_spikes(spikes, starts, own, plan, a, z, columns, out), tasks)
-        else:
-            canvases = np.zeros((count, size + linear.ROWS), weight.dtype)
-            workers(lambda a, z: linear.paint_blocks(some, a, z, plan, canvases), count)
-            workers(lambda a, z: linear.by_weight(canvases, own, plan, a, z, columns, out), tasks)
-    unit = x.unit
-    return out if unit == 1.0 else out * weight.dtype.type(unit)

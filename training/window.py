@@ -52,7 +52,7 @@ def _plan(
     i, y, x = np.arange(images), np.arange(out[0]) * stride[0], np.arange(out[1]) * stride[1]
     base = (((i[:, None, None] * height + y[:, None]) * width + x) * channels).ravel()
     base = np.concatenate([base, np.repeat(base[-1:], -len(base) % ROWS)])
-    return Plan(base, out[0] * out[1], images, offset, length, grain, canvas, place, groups, depth)
+    return Plan(base, out[0] * out[1], images, offset, length, grain, canvas, place, groups, depth, window, stride, out)
 
 
 def forward_plan(window: Window, height: int, width: int, channels: int) -> Plan:

@@ -1,0 +1,129 @@
+"""Sums over windows and their gradients, shared out over threads: whichever kernel does them, the bits are the same."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsim.kernels import linear
+from eventsim.kernels.linear import Plan
+from eventsim.parallel import Workers
+from eventsim.training.signal import Array, Signal
+from eventsim.training.window import Window, backward_plan, forward_plan
+
+_SPARSE = 0.6
+"""Share of inputs with spikes above which it is faster to multiply them all."""
+_AT_ONCE = 2**25
+"""Inputs of the canvases that the gradient by the weights works on at a time."""
+
+
+def _images(values: NDArray[Any]) -> NDArray[Any]:
+    """Samples and ticks as images, shape (images, height, width, channels)."""
+    return np.ascontiguousarray(values).reshape(-1, *(1,) * (5 - values.ndim), *values.shape[2:])
+
+
+def _sparse(images: NDArray[Any]) -> bool:
+    return images.dtype == np.uint8 and np.count_nonzero(images) < _SPARSE * images.size
+
+
+def _packed(weight: Array, groups: int, columns: int, workers: Workers) -> Array:
+    own = weight.shape[1] // groups
+    panels = np.empty((groups * -(-own // columns), len(weight), columns), weight.dtype)
+    workers(lambda a, z: linear.pack(weight, groups, columns, a, z, panels), len(panels))
+    return panels
+
+
+def _multiplied(images: NDArray[Any], plan: Plan, weight: Array, workers: Workers) -> Array:
+    """Sums of real inputs, shape (images * windows, targets)."""
+    out = np.empty((len(images) * plan.windows, weight.shape[1]), weight.dtype)
+    panels = _packed(weight, plan.groups, linear.panel_columns(weight.dtype), workers)
+    workers(lambda a, z: linear.products(images, a, z, plan, panels, out), linear.blocks(len(images), plan))
+    return out
+
+
+def _added(images: NDArray[np.uint8], plan: Plan, weight: Array, workers: Workers, *, counted: bool) -> Array:
+    """Sums of spikes."""
+    out = np.empty((len(images) * plan.windows, weight.shape[1]), weight.dtype)
+    panels = _packed(weight, plan.groups, linear.stripe_columns(weight.dtype), workers)
+    workers(lambda a, z: linear.additions(images, a, z, plan, panels, counted, out), linear.blocks(len(images), plan))
+    return out
+
+
+def sums_of(x: Signal, weight: Array, window: Window, workers: Workers) -> Array:
+    """Sums of a signal's values over windows.
+
+    Parameters
+    ----------
+    x : Signal
+        Values of shape (batch, ticks, ..., channels); its line is left aside.
+    weight : array, shape (inputs of a window, targets)
+    window : Window
+    workers : Workers
+
+    Returns
+    -------
+    array, shape (batch, ticks, ..., targets)
+    """
+    images = _images(x.values)
+    plan = forward_plan(window, *images.shape[1:])
+    if _sparse(images):
+        out = _added(images, plan, weight, workers, counted=x.most > 1)
+    else:
+        out = _multiplied(images, plan, weight, workers)
+    return out.reshape(*x.values.shape[:2], *plan.out[5 - x.values.ndim :], weight.shape[1])
+
+
+def by_input_of(grad: Array, weight: Array, window: Window, shape: tuple[int, ...], workers: Workers) -> Array:
+    """Gradient by the inputs, of a shape, from that by the sums: sums over the windows that an input is in."""
+    images = _images(grad)
+    (ky, kx), groups = window.size, window.groups
+    own = weight.shape[1] // groups
+    turned = weight.reshape(ky, kx, -1, groups, own)[::-1, ::-1].transpose(0, 1, 4, 3, 2)
+    height, width = (1, 1, *shape[2:-1])[-2:]
+    plan = backward_plan(window, height, width, images.shape[3])
+    return _multiplied(images, plan, turned.reshape(ky * kx * own, -1), workers).reshape(shape)
+
+
+def by_weight_of(x: Signal, grad: Array, weight: Array, window: Window, workers: Workers) -> Array:
+    """Gradient by the weights, shape (inputs of a window, targets), from the input and the gradient by the sums."""
+    images = _images(x.values)
+    rows = np.ascontiguousarray(grad).reshape(-1, grad.shape[-1])
+    plan = forward_plan(window, *images.shape[1:])
+    out = np.zeros(weight.shape, weight.dtype)
+    sparse = _sparse(images)
+    together = max(1, _AT_ONCE // (plan.images * math.prod(plan.canvas))) * plan.images
+    for start in range(0, len(images), together):
+        some = images[start : start + together]
+        own = rows[start * plan.windows : (start + len(some)) * plan.windows]
+        if sparse:
+            _add_of_spikes(some, own, plan, out, workers, counted=x.most > 1)
+        else:
+            _add_of_reals(some, own, plan, out, workers)
+    unit = x.unit
+    return out if unit == 1.0 else out * weight.dtype.type(unit)
+
+
+def _add_of_reals(images: NDArray[Any], grad: Array, plan: Plan, out: Array, workers: Workers) -> None:
+    count, columns = linear.blocks(len(images), plan), linear.panel_columns(grad.dtype)
+    canvases = np.zeros((count, plan.images * math.prod(plan.canvas) + columns), grad.dtype)
+    workers(lambda a, z: linear.paint_blocks(images, a, z, plan, canvases), count)
+    parts = -(-(grad.shape[1] // plan.groups) // linear.ROWS)
+    slopes = np.empty((plan.groups * parts, len(grad), linear.ROWS), grad.dtype)
+    workers(lambda a, z: linear.pack_slopes(grad, plan.groups, a, z, slopes), len(grad))
+    tasks = 2 * plan.groups * len(plan.offset)
+    workers(lambda a, z: linear.by_weight(canvases, slopes, plan, a, z, columns, out), tasks)
+
+
+def _add_of_spikes(
+    images: NDArray[np.uint8], grad: Array, plan: Plan, out: Array, workers: Workers, *, counted: bool
+) -> None:
+    count, columns = linear.blocks(len(images), plan), linear.stripe_columns(grad.dtype)
+    size = plan.images * math.prod(plan.canvas)
+    spikes, counts = np.empty((count, size), np.int32), np.empty((count, size if counted else 0), grad.dtype)
+    starts = np.empty((count, linear.strips(plan) * plan.canvas[2] + 1), np.int32)
+    workers(lambda a, z: linear.list_channels(images, a, z, plan, spikes, counts, starts), count)
+    tasks = plan.groups * -(-(grad.shape[1] // plan.groups) // columns) * plan.size[0]
+    workers(lambda a, z: linear.by_weight_of_spikes(spikes, counts, starts, grad, plan, a, z, columns, out), tasks)
