@@ -1,8 +1,8 @@
 """Sums of products in vector registers: the innermost loops of every layer with weights, written as LLVM vectors.
 
-Each sum is one chain of fused multiply-adds in the order of its index, whatever the width of the registers and the size
-of the tile: every machine, every number of threads and every way to cut the work gives the same bits. Adding the weights
-of binary inputs one by one gives those bits too, since ``fma(1, w, sum)`` is ``sum + w`` and ``fma(0, w, sum)`` is ``sum``.
+Each sum is one chain of fused multiply-adds in the order of its index, whatever the width of the registers and the
+size of the tile: every machine, every number of threads and every way to cut the work gives the same bits. Adding the
+weights of spikes one by one gives those bits too: ``fma(1, w, sum)`` is ``sum + w`` and ``fma(0, w, sum)`` is ``sum``.
 
 Places are addresses in bytes; who calls keeps the arrays alive and inside their bounds.
 """
@@ -161,7 +161,7 @@ def product_tile(tile):
 def outer_tile(tile):
     """Make the intrinsic ``outer``: products of gradients and inputs, summed over windows.
 
-    ``out[i, :] += sum over p < windows of grad[p, i] * x[base[p] :]``, with ``tile.rows`` gradients side by side in grad
+    ``out[i, :] += sum over p < windows of grad[p, i] * x[base[p] :]``, ``tile.rows`` gradients side by side
     """
 
     @intrinsic

@@ -4,9 +4,9 @@ A convolution, in one or two dimensions, and a dense layer (one window as large 
 
     out[p, j] = sum_r sum_k canvas[base[p] + offset[r] + k] * weight[r * length + k, j]
 
-The canvas is an image, channels last, with its padding around it; a run r is a row of the window, or a part of one, whose
-inputs lie side by side. Real inputs are multiplied tile by tile. Of binary inputs the spikes are listed, and the rows of
-weights of a window's spikes are added. Both form each sum in the same order, which gives the same bits.
+The canvas is an image, channels last, with its padding around it; a run r is a row of the window, or a part of one,
+whose inputs lie side by side. Real inputs are multiplied tile by tile. Of spikes, and of counts of spikes, the rows of
+weights are added, once for each input that is not 0. Both form each sum in the same order, which gives the same bits.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ def find(canvas, grain, spikes, counts, starts):
 
 @jit
 def additions(images, first, last, plan, panels, counted, out):
-    """:func:`products` for images of bytes, with panels as wide as a stripe; ``counted`` if there are others than 0 and 1."""
+    """:func:`products` for images of bytes, with panels as wide as a stripe, ``counted`` if not 0 or 1."""
     size = plan.images * _size(plan)
     canvas = np.zeros(size + WORD, np.uint8)
     spikes, starts = np.empty(size, np.int32), np.empty(size // plan.grain + 1, np.int32)
@@ -258,7 +258,7 @@ def pack_slopes(grad, groups, first, last, out):
 
 @jit
 def by_weight(canvases, slopes, plan, first, last, columns, out):
-    """Gradient by the weights from real inputs, for tasks ``first .. last - 1``: a run and half of a group's targets each.
+    """Gradient by the weights from real inputs, for tasks ``first .. last - 1``: a run, half of a group's targets.
 
     Parameters
     ----------
@@ -302,7 +302,7 @@ def by_weight(canvases, slopes, plan, first, last, columns, out):
 
 @jit
 def strips(plan):
-    """Strips of pixels that the canvases of a block are cut into: the gradients of one stay in the first-level cache."""
+    """Strips of pixels of a block's canvases: the gradients of one stay in the first-level cache."""
     return -(-plan.images * plan.canvas[0] * plan.canvas[1] // STRIP_PIXELS)
 
 

@@ -2,8 +2,8 @@
 
 The forward pass emits the spikes that the engine emits: both step their neurons by :func:`neuron.tick`. With ``u``
 the position before reset, ``v`` the one after, ``sg`` the surrogate of ds/du and ``du/dI``, ``du/dv`` the derivatives
-of the exact step, RateBP keeps one number per neuron (Yu et al. 2024, "Advancing Training Efficiency of Deep Spiking Neural
-Networks through Rate-based Backpropagation"), the derivative of the firing rate by a shift of the drive of all ticks::
+of the exact step, RateBP keeps one number per neuron (Yu et al. 2024, "Advancing Training Efficiency of Deep
+Spiking Neural Networks through Rate-based Backpropagation"), the derivative of the firing rate by a shift of the drive of all ticks::
 
     eps_t = du_t/dI_t + du_t/dv_(t-1) * dv_(t-1)/du * eps_(t-1),      kappa = mean_t sg_t eps_t
 
@@ -138,7 +138,7 @@ def _reach(layer, devices, values, low, t, at, size, s):
 @inline
 def _runs_away(model):
     """How many thresholds a membrane counts as, at most: those that run away are cut."""
-    if model.kind == SKYRMION or model.kind == OSCILLATOR:
+    if model.kind in (SKYRMION, OSCILLATOR):
         return 2.0
     return math.inf
 

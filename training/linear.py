@@ -61,7 +61,8 @@ class _Weighted:
         bound = np.sqrt(6 / self.fan_in)
         u = keys.uniform(seed, f"{name}/weight", math.prod(shape))
         weight = (bound * (2 * u - 1)).reshape(shape).astype(np.float32)
-        return {"weight": weight, "bias": np.zeros(shape[-1], np.float32)} if self.bias else {"weight": weight}  # type: ignore[attr-defined]
+        bias = {"bias": np.zeros(shape[-1], np.float32)} if self.bias else {}  # type: ignore[attr-defined]
+        return {"weight": weight, **bias}
 
     def deployed(self, params: Params, most: int = 1) -> tuple[Array, Array | None]:
         """Weights as the forward pass sees them, shape (inputs, targets): levels and their scale, or real weights.

@@ -129,7 +129,7 @@ class Model:
         return Chain(self.layers)
 
     def initial(self, seed: int, name: str = "model") -> Params:
-        """Parameters and running statistics at the start of training; models of other names start from other numbers."""
+        """Parameters and running statistics at the start; models of other names start from other numbers."""
         return self.chain.initial(seed, f"initial/{name}")
 
     def signal(self, x: ArrayLike | Signal) -> Signal:

@@ -1,4 +1,4 @@
-"""What flows between layers: values of a batch over its ticks, and the line that turns them into what they stand for."""
+"""What flows between layers: values of a batch over its ticks, and the line that gives them their meaning."""
 
 from __future__ import annotations
 

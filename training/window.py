@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +56,7 @@ def _plan(
     return Plan(base, out[0] * out[1], images, offset, length, grain, canvas, place, groups, depth, window, stride, out)
 
 
+@lru_cache(maxsize=256)
 def forward_plan(window: Window, height: int, width: int, channels: int) -> Plan:
     """Windows of images of this size."""
     py, px = window.padding
@@ -62,6 +64,7 @@ def forward_plan(window: Window, height: int, width: int, channels: int) -> Plan
     return _plan(canvas, (py, px, 1, 1), window.reach(height, width), window.size, window.stride, window.groups)
 
 
+@lru_cache(maxsize=256)
 def backward_plan(window: Window, height: int, width: int, targets: int) -> Plan:
     """Windows of the gradient by the output, from which the gradient by images of this size is summed."""
     (ky, kx), (py, px) = window.size, window.padding
