@@ -86,7 +86,8 @@ def five_conv_1d(
     """Five convolutions of 5 in one dimension and two dense layers: 16-32-P-32-64-P-64-P, FC 64, FC classes.
 
     Li et al. name it, "5Conv+2FC", without its channels: these are ours. ``inputs`` are (length, channels):
-    (128, 9) and 6 classes for UCI-HAR; (187, 1) and 4 classes, or the like, for beats of MIT-BIH. The rest as for :func:`two_conv`.
+    (128, 9) and 6 classes for UCI-HAR; (187, 1) and 4 classes, or the like, for beats of MIT-BIH. Parameters as for
+    :func:`two_conv`.
     """
     return _net(_FIVE, (64,), unit, inputs, classes, width, grid, pool)
 
