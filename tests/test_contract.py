@@ -179,6 +179,16 @@ def test_what_the_engine_cannot_hold_is_refused_by_name(layers, what):
         to_network(model, model.initial(0))
 
 
+@given(seeds())
+def test_three_projections_add_up_in_the_order_of_training(seed):
+    convs = [Conv(3, 4, (k,), padding=k // 2, bias=True, grid=Grid()) for k in (1, 3, 5)]
+    inner = Residual([convs[0], BatchNorm(4)], [convs[1]])
+    model = Model([Residual([inner], [convs[2], BatchNorm(4)]), Spiking(MTJ()), Flatten()], (9, 3))
+    params = randomised(model, seed, 2.0)
+    signal = (np.random.default_rng(seed % 2**32).random((4, 8, 9, 3)) < 0.5).astype(np.uint8)
+    assert spikes_that_differ(model, params, signal, to_network(model, params)) == 0
+
+
 @pytest.mark.parametrize("change", [{"0/bias": None}, {"3/weight": np.zeros(3, np.float32)}, {"0/bias": np.zeros(3)}])
 def test_parameters_of_another_model_are_refused(change):
     model = mtj_mlp((4, 3, 2))
