@@ -223,8 +223,8 @@ class Convolution(Connection):
     groups : int
         ``in`` for a depthwise convolution.
     pool : int
-        Sum over windows of this size before the convolution; divide the scale by ``pool**2`` for their average.
-        Rows and columns that fill no window are left out.
+        Sum over windows of this size before the convolution; divide the scale by ``pool**2`` (``pool`` in one
+        dimension) for their average. Rows and columns that fill no window are left out.
 
     Raises
     ------
@@ -295,7 +295,7 @@ class Convolution(Connection):
         kernel: NDArray[Any] = _reals(ends, self.kernel) if self.scale is None else _levels(ends, self.kernel)
         out, per_group = g[5], g[5] // self.groups
         kernel = kernel.reshape(out, -1, g[8], g[9])
-        sums = np.abs(kernel.astype(np.float64)).sum(axis=(1, 2, 3)) * self.pool**2
+        sums = np.abs(kernel.astype(np.float64)).sum(axis=(1, 2, 3)) * self.pool ** (len(self.shape) - 1)
         if self.scale is not None:
             _exact(ends, sums)
         grouped = kernel.reshape(self.groups, per_group, -1, g[8], g[9]).transpose(0, 2, 3, 4, 1)

@@ -1,13 +1,15 @@
 """Training: data, teachers and their cache, students of MTJ neurons, and the way from one to the other."""
 
-from eventsim.training.builders import mtj_mlp, relu_mlp
+from eventsim.training.builders import mlp, mtj_mlp, relu_mlp, weights
+from eventsim.training.convnets import five_conv_1d, six_conv, two_conv, vgg11
 from eventsim.training.data import Dataset, load
 from eventsim.training.encode import Direct, GaussianThreshold
 from eventsim.training.fit import FitConfig, accuracy, fit, predict
 from eventsim.training.gradient import gradient
 from eventsim.training.loss import Objective
 from eventsim.training.model import Model
-from eventsim.training.network import to_network
+from eventsim.training.network import to_events, to_network
+from eventsim.training.resnets import resnet18, resnet19, wide_resnet16
 from eventsim.training.teacher import TeacherCache
 
 __all__ = [
@@ -20,10 +22,20 @@ __all__ = [
     "TeacherCache",
     "accuracy",
     "fit",
+    "five_conv_1d",
     "gradient",
     "load",
+    "mlp",
     "mtj_mlp",
     "predict",
     "relu_mlp",
+    "resnet18",
+    "resnet19",
+    "six_conv",
+    "to_events",
     "to_network",
+    "two_conv",
+    "vgg11",
+    "weights",
+    "wide_resnet16",
 ]

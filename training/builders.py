@@ -1,26 +1,150 @@
-"""Models by name: networks of MTJ neurons for students, of rectified units for teachers."""
+"""Fully connected models by name, and what the builders of all models share.
+
+Every builder makes students and teachers alike: ``unit`` is ``Spiking(neuron)`` for the one and ``ReLU()`` for the
+other, ``grid`` rounds weights to conductance levels, ``width`` is a factor for all hidden channels.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal
 
+from eventsim.checks import is_real
 from eventsim.device import Devices, Neuron
 from eventsim.errors import NetworkError
 from eventsim.models import MTJ
-from eventsim.training.layer import Layer
+from eventsim.training.layer import Layer, Params, Shape
 from eventsim.training.linear import Dense, Grid
 from eventsim.training.model import Model
+from eventsim.training.pooling import AvgPool, MaxPool
 from eventsim.training.shaping import ReLU
 from eventsim.training.spiking import Spiking
+
+Pool = Literal["avg", "max"]
+
+
+_STATISTICS = ("mean", "variance")
+
+
+def weights(params: Params) -> int:
+    """Number of learned parameters: weights, biases, and lines of normalisations, but not their running statistics."""
+    return sum(value.size for name, value in params.items() if name.rsplit("/", 1)[-1] not in _STATISTICS)
+
+
+class Stack:
+    """Layers on top of each other, and the shape that has come out so far.
+
+    Parameters
+    ----------
+    inputs : tuple of int
+        Shape of a sample.
+    unit : Layer
+        What stands behind layers with weights.
+    width : float
+        Factor for the numbers of channels.
+
+    Raises
+    ------
+    NetworkError
+        The unit is no layer, or the width not positive.
+    """
+
+    def __init__(self, inputs: Shape, unit: Layer, width: float = 1.0) -> None:
+        if isinstance(unit, type) or not hasattr(unit, "forward"):
+            neuron = isinstance(unit, Neuron | Devices)
+            raise NetworkError(
+                "The unit of a model is no layer.",
+                given=repr(unit),
+                expected="a layer: Spiking(neuron) for a student, ReLU() for a teacher",
+                repair="unit=Spiking(...) around it" if neuron else "unit=Spiking(MTJ()) or unit=ReLU()",
+            )
+        if not (is_real(width) and 0 < width < math.inf):
+            raise NetworkError(
+                "The width of a model is not usable.", given=repr(width), expected="a positive factor", repair="width=1"
+            )
+        self.inputs, self.unit, self.width = inputs, unit, width
+        self.layers: list[Layer] = []
+        self.shape = inputs
+
+    @property
+    def channels(self) -> int:
+        """Channels that have come out so far."""
+        return self.shape[-1]
+
+    def wide(self, channels: int) -> int:
+        """A number of channels times the width, at least one."""
+        return max(1, round(channels * self.width))
+
+    def add(self, *layers: Layer) -> None:
+        """Put layers on top."""
+        for layer in layers:
+            self.shape = layer.shape(self.shape)
+            self.layers.append(layer)
+
+    def dense(self, targets: int, grid: Grid | None, *, bias: bool = False) -> None:
+        """A dense layer on top of everything, without its unit."""
+        self.add(Dense(self.channels, targets, bias=bias, grid=grid))
+
+    def model(self) -> Model:
+        """All of it."""
+        return Model(self.layers, self.inputs)
+
+
+def pooling(pool: Pool, size: int = 2) -> Layer:
+    """Pooling by its name.
+
+    Raises
+    ------
+    NetworkError
+        There is no pooling of that name.
+    """
+    if pool not in ("avg", "max"):
+        raise NetworkError(
+            "The pooling of a model is not known.", given=repr(pool), expected='"avg" or "max"', repair='pool="avg"'
+        )
+    return AvgPool(size) if pool == "avg" else MaxPool(size)
+
+
+def mlp(sizes: Sequence[int], unit: Layer | Sequence[Layer], *, grid: Grid | None = None, width: float = 1.0) -> Model:
+    """Fully connected network with biases.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        From inputs to classes.
+    unit : Layer or sequence of Layer
+        Behind every layer but the last, or one for each of them.
+    grid : Grid, optional
+        Conductance levels; real weights if left out.
+    width : float
+        Factor for the hidden sizes.
+
+    Raises
+    ------
+    NetworkError
+        Sizes, units or a width that make no network.
+    """
+    units = list(unit) if isinstance(unit, Sequence) else [unit] * max(len(sizes) - 2, 0)
+    if len(sizes) < 2 or min(sizes) < 1 or len(units) != len(sizes) - 2:
+        raise NetworkError(
+            "The sizes do not make a network.",
+            given=f"sizes {tuple(sizes)}, {len(units)} units",
+            expected="inputs, hidden sizes and classes, each at least 1, and a unit for each hidden layer",
+            repair="mlp((784, 100, 10), ReLU())",
+        )
+    stack = Stack((sizes[0],), units[0] if units else ReLU(), width)
+    for own, targets in zip(units, sizes[1:-1], strict=True):
+        stack.dense(stack.wide(targets), grid, bias=True)
+        stack.add(own)
+    stack.dense(sizes[-1], grid, bias=True)
+    return stack.model()
 
 
 def relu_mlp(sizes: Sequence[int]) -> Model:
     """Fully connected network of ReLU units, ``sizes`` from inputs to classes."""
-    layers: list[Layer] = []
-    for sources, targets in pairwise(sizes):
-        layers += [Dense(sources, targets), ReLU()]
-    return Model(layers[:-1], (sizes[0],))
+    return mlp(sizes, ReLU())
 
 
 def mtj_mlp(
@@ -58,9 +182,5 @@ def mtj_mlp(
             expected="inputs, hidden sizes and classes, each at least 1, and devices for each hidden neuron",
             repair="mtj_mlp((784, 100, 10))",
         )
-    grid = Grid(levels)
-    layers: list[Layer] = []
-    for i, (sources, targets) in enumerate(pairwise(sizes[:-1])):
-        neurons = (neuron or MTJ()) if devices is None else devices[i]
-        layers += [Dense(sources, targets, grid=grid), Spiking(neurons, "sigmoid", sharpness)]
-    return Model([*layers, Dense(sizes[-2], sizes[-1], grid=grid)], (sizes[0],))
+    every = [neuron or MTJ() for _ in pairwise(sizes[:-1])] if devices is None else devices
+    return mlp(sizes, [Spiking(neurons, "sigmoid", sharpness) for neurons in every], grid=Grid(levels))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from eventsim.device import Devices
 from eventsim.energy import EnergyLine, energy
 from eventsim.events import Events
 from eventsim.network import Network
@@ -15,10 +16,13 @@ from eventsim.population import Population
 from eventsim.recording import Record, Recording
 from eventsim.simulate import simulate
 from eventsim.training.fit import accuracy
-from eventsim.training.layer import Params
-from eventsim.training.model import Model
+from eventsim.training.layer import Layer, Params, Shape
+from eventsim.training.model import Chain, Model
+from eventsim.training.network import to_events
+from eventsim.training.residual import Residual
 from eventsim.training.signal import Signal
 from eventsim.training.spiking import Spiking
+from eventsim.training.wiring import channels_first, to_training
 from eventsim.variation import Variation
 
 
@@ -103,15 +107,38 @@ def _mean_energy(chips: list[list[EnergyLine]]) -> list[EnergyLine]:
 def spikes_that_differ(model: Model, params: Params, x: ArrayLike | Signal, network: Network, threads: int = 1) -> int:
     """Compare the training forward pass with the engine: entries of spikes and logits that are not identical.
 
-    Both run the devices of ``network``, which must be :func:`to_network` of the model, on nominal or drawn devices.
+    Both run the devices of ``network``, which must be :func:`to_network` of the model, on nominal or drawn devices;
+    ``x`` holds spikes.
     """
-    signal = model.signal(x)
-    rows = iter([p.devices for p in network.populations if isinstance(p, Population)])
-    layers = [replace(layer, neurons=next(rows)) if isinstance(layer, Spiking) else layer for layer in model.layers]
-    twin = Model(layers, model.inputs)
-    hidden = [p.name for p in network.populations if isinstance(p, Population)]
-    recording = simulate(network, Events.from_frames(signal.values), record=Record(spikes=hidden), threads=threads)
+    events = to_events(model, x)
+    signal = model.signal(model.signal(x).values.astype(np.uint8))
+    twin = on_devices(model, network)
+    hidden = [p.name for p in network.of_kind(Population)]
+    recording = simulate(network, events, record=Record(spikes=hidden), threads=threads)
     differ = np.count_nonzero(twin.logits(params, signal) != recording.readout["readout"])
     for name, spikes in zip(hidden, twin.spikes(params, signal), strict=True):
-        differ += np.count_nonzero(recording.events[name].to_frames() != spikes)
+        differ += np.count_nonzero(recording.events[name].to_frames() != channels_first(spikes))
     return int(differ)
+
+
+def on_devices(model: Model, network: Network) -> Model:
+    """The model with the devices of a network that is :func:`to_network` of it, such as one of ``network.on_chip``."""
+    devices = iter([p.devices for p in network.of_kind(Population)])
+    return Model(_with(model.layers, model.inputs, devices), model.inputs)
+
+
+def _with(layers: Sequence[Layer], shape: Shape, devices: Iterator[Devices]) -> list[Layer]:
+    """Layers on these devices, which are taken one row after the other."""
+    made: list[Layer] = []
+    for layer in layers:
+        if isinstance(layer, Spiking):
+            made.append(replace(layer, neurons=to_training(next(devices), shape)))
+        elif isinstance(layer, Chain):
+            made.append(Chain(_with(layer.layers, shape, devices)))
+        elif isinstance(layer, Residual):
+            main, shortcut = (_with(branch, shape, devices) for branch in (layer.main, layer.shortcut))
+            made.append(Residual(main, shortcut, layer.add))
+        else:
+            made.append(layer)
+        shape = layer.shape(shape)
+    return made

@@ -27,6 +27,11 @@ class Chain:
 
     layers: Sequence[Layer]
 
+    @property
+    def names(self) -> list[str]:
+        """What the parameters of each layer begin with."""
+        return [str(i) for i in range(len(self.layers))]
+
     def shape(self, shape: Shape) -> Shape:
         for i, layer in enumerate(self.layers):
             try:
@@ -42,7 +47,7 @@ class Chain:
 
     def forward(self, params: Params, x: Signal, mode: Mode) -> Step:
         kept, moved, rates, spikes = [], {}, {}, {}
-        for i, (layer, own) in enumerate(zip(self.layers, split(params, len(self.layers)), strict=True)):
+        for i, (layer, own) in enumerate(zip(self.layers, split(params, self.names), strict=True)):
             step = layer.forward(own, x, mode.within(str(i)))
             x = step.signal
             kept.append(step.kept)
@@ -52,7 +57,7 @@ class Chain:
         return Step(x, kept, joined(moved), rates, spikes)
 
     def backward(self, params: Params, kept: list[Any], grad: Array, mode: Mode, inner: bool) -> Back:
-        parts, grads = split(params, len(self.layers)), {}
+        parts, grads = split(params, self.names), {}
         back = Back(grad)
         for i in reversed(range(len(self.layers))):
             assert back.grad is not None
@@ -61,17 +66,17 @@ class Chain:
         return Back(back.grad, joined(grads))
 
 
-def split(params: Params, number: int) -> list[Params]:
-    """Parameters of each layer of a chain."""
-    parts: list[Params] = [{} for _ in range(number)]
+def split(params: Params, names: Sequence[str]) -> list[Params]:
+    """Parameters of each of the parts that have these names."""
+    parts: dict[str, Params] = {name: {} for name in names}
     for name, value in params.items():
-        layer, own = name.split("/", 1)
-        parts[int(layer)][own] = value
-    return parts
+        part, own = name.split("/", 1)
+        parts[part][own] = value
+    return list(parts.values())
 
 
 def joined(parts: dict[str, Params]) -> Params:
-    """Parameters of a chain, from those of its layers."""
+    """Parameters of a whole, from those of its parts."""
     return {f"{layer}/{name}": value for layer, part in parts.items() for name, value in part.items()}
 
 
