@@ -103,7 +103,7 @@ def test_prediction_does_not_depend_on_the_batch(digits):
         {"epochs": 0},
         {"epochs": 1, "batch": 0},
         {"epochs": 1, "rate": 0},
-        {"epochs": 1, "decay": -0.1},
+        {"epochs": 1, "clip": 0},
         {"epochs": 1, "seed": -1},
         {"epochs": 1, "rate": np.nan},
         {"epochs": 1, "rate": 2},

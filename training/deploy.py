@@ -14,9 +14,9 @@ from eventsim.network import Network
 from eventsim.population import Population
 from eventsim.recording import Record, Recording
 from eventsim.simulate import simulate
-from eventsim.training.fit import accuracy
 from eventsim.training.layer import Params
 from eventsim.training.model import Model
+from eventsim.training.predict import accuracy
 from eventsim.training.signal import Signal
 from eventsim.training.spiking import Spiking
 from eventsim.variation import Variation
