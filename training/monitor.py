@@ -28,8 +28,8 @@ class Epoch(NamedTuple):
     train_accuracy: float
     """Likewise."""
     validation_accuracy: float
-    rate: float
-    """Learning rate of the last step."""
+    learning_rate: float
+    """Of the last step."""
     gradient_norm: float
     """Mean over the steps, before clipping."""
     firing_rates: dict[str, float]
@@ -59,7 +59,7 @@ class Tally(NamedTuple):
     right: int = 0
     norm: float = 0.0
     firing: Mapping[str, float] = {}
-    rate: float = 0.0
+    learning_rate: float = 0.0
     seconds: float = 0.0
 
     def add(self, step: Gradient, labels: NDArray[np.int64], norm: float, rate: float, seconds: float) -> Tally:
@@ -84,7 +84,7 @@ class Tally(NamedTuple):
             self.loss / self.samples,
             self.right / self.samples,
             validation,
-            self.rate,
+            self.learning_rate,
             self.norm / self.steps,
             firing,
             notes(firing, [note for epoch in history for note in epoch.warnings]),
