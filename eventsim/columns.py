@@ -188,10 +188,7 @@ def beside(path: Path) -> Path:
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Keep others from writing to a file and to what is beside it, in this process or another.
-
-    The operating system holds the lock and lets go of it however the process ends. Its file is removed while the lock
-    is still held: who opened it before finds that it has no name any more, and takes it for another's.
+    """Keep others from writing to a file that is not there yet, and to what is beside it.
 
     Raises
     ------
@@ -199,6 +196,23 @@ def alone(path: Path) -> Iterator[None]:
         It is being written to, there is something already, or there is no such folder.
     """
     check_target(path)
+    with locked(path, f"{path}, which grows as {beside(path)}"):
+        check_target(path)  # the run before may have ended in the meantime
+        yield
+
+
+@contextmanager
+def locked(path: Path, given: str) -> Iterator[None]:
+    """Keep others from writing to a file, in this process or another; ``given`` is how an error names it.
+
+    The operating system holds the lock and lets go of it however the process ends. Its file is removed while the lock
+    is still held: who opened it before finds that it has no name any more, and takes it for another's.
+
+    Raises
+    ------
+    OutputError
+        It is being written to.
+    """
     place = path.with_name(path.name + ".lock")
     lock = FileLock(place, blocking=False, thread_local=False)
     with writing(path, "nothing was touched"):
@@ -207,12 +221,11 @@ def alone(path: Path) -> Iterator[None]:
         except Timeout:
             raise OutputError(
                 "The file is being written by another run.",
-                given=f"{path}, which grows as {beside(path)}; {place} is locked",
+                given=f"{given}; {place} is locked",
                 expected="a file that nobody else writes to",
                 repair="wait until that run has ended, or name another file",
             ) from None
     try:
-        check_target(path)  # the run before may have ended in the meantime
         yield
     finally:
         if not isinstance(lock, SoftFileLock):  # what it becomes on a disk without locks, which removes its file itself

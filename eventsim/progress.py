@@ -1,4 +1,4 @@
-"""The progress of a run in a terminal."""
+"""The progress of a run or a training in a terminal."""
 
 from __future__ import annotations
 
@@ -11,17 +11,21 @@ from rich.text import Text
 
 
 class _Rate(ProgressColumn):
-    """Ticks per second."""
+    """Units per second."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self.unit = unit
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f} ticks/s")
+        return Text("" if speed is None else f"{speed:,.0f} {self.unit}/s")
 
 
 @contextmanager
-def progress_bar(total: int) -> Iterator[Callable[[int], None]]:
-    """Give a function ``show(done)`` that draws a bar on the error stream: ticks, their rate and the time left."""
-    columns = (TextColumn("ticks"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+def progress_bar(total: int, unit: str = "ticks") -> Iterator[Callable[[int], None]]:
+    """Give a function ``show(done)`` that draws a bar on the error stream: units, their rate and the time left."""
+    columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), _Rate(unit), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("", total=total)
 

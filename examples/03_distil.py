@@ -49,7 +49,7 @@ def main() -> None:
     signal = encoder(encoder.prepare(digits.x[digits.test]), digits.test, epoch=0)
     network = to_network(student, trained.params)
     for cv in (0.05, 0.1, 0.2):
-        chips = deploy(network, Events.from_frames(signal), labels, cv, chips=5, seed=0)
+        chips = deploy(network, Events.from_frames(signal.values), labels, cv, chips=5, seed=0)
         print(f"{100 * cv:3.0f} % variation: {', '.join(f'{100 * a:.1f}' for a in chips.accuracies)} % on five chips")
 
 

@@ -10,10 +10,11 @@ import numpy as np
 from eventsim.kernels._handle import handle
 from eventsim.kernels._jit import jit
 from eventsim.kernels._memory import cut, line
+from eventsim.kernels.collect import list_marked, list_spikes
 from eventsim.kernels.delivery import arrivals, deliver
 from eventsim.kernels.frozen import RELAY, model_of, row_of
 from eventsim.kernels.lazy import catch_up, mark_due, settle, step_touched, watch_touched
-from eventsim.kernels.neuron import list_marked, list_spikes, readout_tick
+from eventsim.kernels.neuron import readout_tick
 from eventsim.kernels.sweep import square, sweep
 from eventsim.kernels.synapse import wipe
 

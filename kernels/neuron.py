@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from eventsim.kernels._intrinsic import bits, lowest
 from eventsim.kernels._jit import inline, jit
-from eventsim.kernels._memory import cut, nan_of_16, nonzero_of_64, reached_of_16
+from eventsim.kernels._memory import cut, nan_of_16
 from eventsim.kernels.models import (
     leaky_passage,
     leaky_step,
@@ -318,40 +318,6 @@ def reset_sweep(model, reached, threshold, reset, after):
     else:
         for j in range(reached.size):
             after[j] = after_reset(reached[j], threshold[j], reset[j], True, True)
-
-
-@jit
-def list_spikes(reached, threshold, first, out, count):
-    """Write the numbers, from ``first`` up, of the neurons that reached their threshold behind ``out[:count]``.
-
-    Few of them do in a tick: 16 are looked at at once. Returns how many numbers there are in ``out`` then.
-    """
-    whole = reached.size & ~15
-    for base in range(0, whole, 16):
-        found = reached_of_16(reached, threshold, base)
-        while found:
-            out[count] = first + base + lowest(found)
-            count += 1
-            found &= found - np.uint64(1)
-    for j in range(whole, reached.size):
-        if reached[j] >= threshold[j]:
-            out[count] = first + j
-            count += 1
-    return count
-
-
-@jit
-def list_marked(marks, n, first, out, count):
-    """:func:`list_spikes` of the first n ``marks`` that are not 0: uint8, with room for a multiple of 64."""
-    for base in range(0, n, 64):
-        found = nonzero_of_64(marks, base)
-        if n - base < 64:
-            found &= (np.uint64(1) << np.uint64(n - base)) - np.uint64(1)
-        while found:
-            out[count] = first + base + lowest(found)
-            count += 1
-            found &= found - np.uint64(1)
-    return count
 
 
 @inline

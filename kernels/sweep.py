@@ -7,8 +7,9 @@ import numpy as np
 from eventsim.kernels import cycle
 from eventsim.kernels._jit import jit
 from eventsim.kernels._memory import cut, fetch
+from eventsim.kernels.collect import list_spikes
 from eventsim.kernels.frozen import GAIN, RESET, THRESHOLD, model_of
-from eventsim.kernels.neuron import DeviceArrays, Key, device_row, left_by, list_spikes, tick
+from eventsim.kernels.neuron import DeviceArrays, Key, device_row, left_by, tick
 from eventsim.kernels.synapse import wipe
 
 STRIP = 2048

@@ -46,7 +46,8 @@ def test_the_run_folder_holds_everything(finished):
     assert DemoConfig(**json.loads((out / "config.json").read_text())) == demo_config("digits", **SMALL)
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert len(lines) == 6
-    assert {"model", "epoch", "loss", "train_accuracy", "validation_accuracy"} == set(lines[0])
+    watched = {"learning_rate", "gradient_norm", "firing_rates", "warnings"}
+    assert {"model", "epoch", "loss", "train_accuracy", "validation_accuracy", *watched} == set(lines[0])
     assert json.loads((out / "provenance.json").read_text())["threads"] == 1
 
 

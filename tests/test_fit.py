@@ -1,12 +1,18 @@
 """Training learns, depends on its seed alone, and chooses by validation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from eventsim.errors import CacheError, ConfigError, TrainingError
+from eventsim import MTJ
+from eventsim.errors import CacheError, ConfigError, DataError
+from eventsim.parallel import Workers, cores
 from eventsim.store import fingerprint
 from eventsim.training import (
+    AdamW,
     Direct,
+    FiringWarning,
     FitConfig,
     GaussianThreshold,
     Objective,
@@ -17,6 +23,12 @@ from eventsim.training import (
     predict,
     relu_mlp,
 )
+from eventsim.training.augment import Flip, Shift
+from eventsim.training.monitor import TIMES
+from eventsim.training.schedule import Constant, OneCycle
+from tests.training_cases import conv_net, every_setting, without_times
+
+MANY = pytest.mark.skipif(cores() < 2, reason="one core")
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +88,6 @@ def test_teacher_and_student_start_from_other_numbers():
     assert fingerprint(**model.initial(0, "teacher")) == fingerprint(**model.initial(0, "teacher"))
 
 
-def test_a_training_that_diverges_is_stopped(digits):
-    model = relu_mlp((64, 8, 10))
-    params = {name: value + np.float32(np.inf) for name, value in model.initial(0).items()}
-    with pytest.raises(TrainingError, match="step 1, epoch 1"), np.errstate(invalid="ignore"):
-        fit(model, params, digits, Direct(), Objective(), FitConfig(1))
-
-
 @pytest.mark.parametrize("teacher", [np.zeros((5, 10)), np.full((1797, 10), np.inf)])
 def test_logits_of_another_data_set_are_refused(digits, teacher):
     model = relu_mlp((64, 8, 10))
@@ -97,18 +102,123 @@ def test_prediction_does_not_depend_on_the_batch(digits):
     assert np.array_equal(predict(model, params, digits, digits.test, encoder, batch=7), whole)
 
 
+@MANY
+def test_no_bit_depends_on_the_threads(digits):
+    model, config = conv_net(), every_setting(2)
+    one, two = (fit(model, model.initial(0), digits, Direct(2), Objective(), config, threads=n) for n in (1, 2))
+    assert fingerprint(**one.params) == fingerprint(**two.params)
+    assert without_times(one.history) == without_times(two.history)
+    with Workers(2) as workers:
+        logits = predict(model, two.params, digits, digits.test, Direct(2), workers=workers)
+    assert np.array_equal(logits, predict(model, one.params, digits, digits.test, Direct(2), batch=100))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"optimiser": AdamW(decay=0.5)},
+        {"schedule": OneCycle()},
+        {"clip": 0.1},
+        {"average": 0.99},
+        {"augment": [Shift(1)]},
+        {"seed": 1},
+        {"method": "bptt"},
+        {"scale": "author", "optimiser": AdamW(epsilon=1e-3)},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_every_setting_is_heard(digits, changed):
+    model, plain = mtj_mlp((64, 16, 10)), FitConfig(2, rate=5e-3)
+    encoder = GaussianThreshold(2, seed=0)
+    params = [
+        fit(model, model.initial(0), digits, encoder, Objective(), config).params
+        for config in (plain, replace(plain, **changed))
+    ]
+    assert fingerprint(**params[0]) != fingerprint(**params[1])
+
+
+def test_validation_and_result_are_of_the_average(digits):
+    model = relu_mlp((64, 8, 10))
+    fitted = fit(model, model.initial(0), digits, Direct(), Objective(), FitConfig(1, rate=0.02, average=1.0))
+    start = predict(model, model.initial(0), digits, digits.validation, Direct())
+    mine = predict(model, fitted.params, digits, digits.validation, Direct())
+    assert accuracy(mine, digits.labels[digits.validation]) == fitted.best.validation_accuracy
+    assert fitted.best.validation_accuracy > accuracy(start, digits.labels[digits.validation])  # the start is forgotten
+
+
+def test_patience_ends_a_training(digits):
+    model = relu_mlp((64, 8, 10))
+    config = FitConfig(30, rate=1e-9, patience=2, schedule=Constant())
+    fitted = fit(model, model.initial(0), digits, Direct(), Objective(), config)
+    assert len(fitted.history) == 3
+    accuracies = [epoch.validation_accuracy for epoch in fitted.history]
+    assert accuracies == accuracies[:1] * 3
+    assert fitted.best.epoch == 3
+
+
+def test_an_epoch_says_what_was_watched(digits):
+    model, config = mtj_mlp((64, 16, 10)), FitConfig(2, rate=5e-3, schedule=Constant())
+    fitted = fit(model, model.initial(0), digits, GaussianThreshold(2, seed=0), Objective(), config)
+    for number, epoch in enumerate(fitted.history, 1):
+        assert epoch.epoch == number
+        assert epoch.learning_rate == 5e-3
+        assert epoch.gradient_norm > 0
+        assert 1e-3 < epoch.firing_rates["1"] < 0.95
+        assert epoch.seconds > 0
+        assert epoch.samples_per_second * epoch.seconds > len(digits.train)
+        assert set(epoch._asdict()) - set(epoch.numbers()) == set(TIMES)
+
+
+@pytest.mark.parametrize(("bias", "word"), [(-10.0, "dead"), (10.0, "saturated")])
+def test_a_layer_that_says_nothing_is_named_once(digits, bias, word):
+    model = mtj_mlp((64, 16, 10), neuron=MTJ())
+    params = model.initial(0)
+    params["0/bias"] += np.float32(bias)
+    with pytest.warns(FiringWarning, match=f"layer 1 is {word}: .*, epoch 1") as seen:
+        fitted = fit(model, params, digits, GaussianThreshold(2, seed=0), Objective(), FitConfig(3, rate=1e-6))
+    assert len(seen) == 1
+    assert [len(epoch.warnings) for epoch in fitted.history] == [1, 0, 0]
+    assert word in fitted.history[0].warnings[0]
+
+
+def test_a_bar_is_drawn_if_it_is_asked_for(digits, capsys):
+    model = relu_mlp((64, 8, 10))
+    for progress in (False, True):
+        fit(model, model.initial(0), digits, Direct(), Objective(), FitConfig(1), progress=progress)
+        shown = capsys.readouterr()
+        assert not shown.out
+        assert ("897/897" in shown.err) == ("samples/s" in shown.err) == progress
+
+
+def test_a_data_set_without_validation_is_refused(digits):
+    model = relu_mlp((64, 8, 10))
+    with pytest.raises(DataError, match="no sample in split validation"):
+        fit(model, model.initial(0), replace(digits, validation=digits.test[:0]), Direct(), Objective(), FitConfig(1))
+
+
 @pytest.mark.parametrize(
     "settings",
     [
         {"epochs": 0},
         {"epochs": 1, "batch": 0},
         {"epochs": 1, "rate": 0},
-        {"epochs": 1, "decay": -0.1},
+        {"epochs": 1, "clip": 0},
         {"epochs": 1, "seed": -1},
         {"epochs": 1, "rate": np.nan},
         {"epochs": 1, "rate": 2},
         {"epochs": 2**16},
         {"epochs": 1.5},
+        {"epochs": 1, "clip": np.inf},
+        {"epochs": 1, "average": 1.1},
+        {"epochs": 1, "method": "stdp"},
+        {"epochs": 1, "scale": "other"},
+        {"epochs": 1, "optimiser": AdamW},
+        {"epochs": 1, "optimiser": "adam"},
+        {"epochs": 1, "schedule": OneCycle},
+        {"epochs": 1, "augment": Shift(1)},
+        {"epochs": 1, "augment": [Flip(), Flip()]},
+        {"epochs": 1, "patience": 0},
+        {"epochs": 1, "checkpoint_every": 0},
     ],
 )
 def test_unusable_settings_are_refused(settings):

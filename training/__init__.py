@@ -4,18 +4,28 @@ from eventsim.training.builders import mlp, mtj_mlp, relu_mlp, weights
 from eventsim.training.convnets import five_conv_1d, six_conv, two_conv, vgg11
 from eventsim.training.data import Dataset, load
 from eventsim.training.encode import Direct, GaussianThreshold
-from eventsim.training.fit import FitConfig, accuracy, fit, predict
+from eventsim.training.fit import Fitted, fit
 from eventsim.training.gradient import gradient
 from eventsim.training.loss import Objective
 from eventsim.training.model import Model
+from eventsim.training.monitor import Epoch, FiringWarning
 from eventsim.training.network import to_events, to_network
+from eventsim.training.optim import SGD, Adam, AdamW
+from eventsim.training.plan import FitConfig
+from eventsim.training.predict import accuracy, predict
 from eventsim.training.resnets import resnet18, resnet19, wide_resnet16
 from eventsim.training.teacher import TeacherCache
 
 __all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
     "Dataset",
     "Direct",
+    "Epoch",
+    "FiringWarning",
     "FitConfig",
+    "Fitted",
     "GaussianThreshold",
     "Model",
     "Objective",

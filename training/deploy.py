@@ -15,10 +15,10 @@ from eventsim.network import Network
 from eventsim.population import Population
 from eventsim.recording import Record, Recording
 from eventsim.simulate import simulate
-from eventsim.training.fit import accuracy
 from eventsim.training.layer import Layer, Params, Shape
 from eventsim.training.model import Chain, Model
 from eventsim.training.network import to_events
+from eventsim.training.predict import accuracy
 from eventsim.training.residual import Residual
 from eventsim.training.signal import Signal
 from eventsim.training.spiking import Spiking

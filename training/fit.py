@@ -2,99 +2,41 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
-from eventsim import keys
-from eventsim.errors import CacheError, ConfigError, TrainingError
+from eventsim.errors import CacheError, DataError
+from eventsim.interrupt import Interrupts
+from eventsim.parallel import Workers, check_threads
 from eventsim.training.data import Dataset
-from eventsim.training.encode import EVALUATION, Encoder
-from eventsim.training.gradient import gradient
+from eventsim.training.encode import Encoder
+from eventsim.training.keeper import Keeper, keeping
 from eventsim.training.layer import Params
 from eventsim.training.loss import Objective
 from eventsim.training.model import Model
-from eventsim.training.optim import Adam
-from eventsim.training.schedule import Cosine
+from eventsim.training.monitor import Epoch, FiringWarning
+from eventsim.training.plan import FitConfig
 from eventsim.training.signal import Array
-
-
-@dataclass(frozen=True)
-class FitConfig:
-    """How long and how fast to train.
-
-    Parameters
-    ----------
-    epochs : int
-    batch : int
-        Samples per step.
-    rate : float
-        Learning rate of Adam at the start; it falls to 0 along a cosine.
-    decay : float
-        Decoupled weight decay.
-    seed : int
-        Of the order of the samples.
-
-    Raises
-    ------
-    ConfigError
-        A number outside its range.
-    """
-
-    epochs: int
-    batch: int = 64
-    rate: float = 1e-3
-    decay: float = 0.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        keys.check_seed(self.seed)
-        whole = isinstance(self.epochs, int) and isinstance(self.batch, int)
-        if not (whole and 1 <= self.epochs < 2**16 and self.batch >= 1 and 0 < self.rate <= 1 and 0 <= self.decay <= 1):
-            raise ConfigError(
-                "The training is not usable.",
-                given=f"{self.epochs} epochs, batch {self.batch}, rate {self.rate}, decay {self.decay}",
-                expected="1 to 65535 epochs, batches of at least 1, a rate up to 1, a decay from 0 to 1",
-                repair="FitConfig(epochs=10)",
-            )
-
-
-class Epoch(NamedTuple):
-    """One line of a learning curve: mean loss and accuracy over the epoch's batches, accuracy on validation."""
-
-    epoch: int
-    loss: float
-    train_accuracy: float
-    validation_accuracy: float
+from eventsim.training.standing import Standing
+from eventsim.training.step import Training
 
 
 class Fitted(NamedTuple):
-    """Parameters of the epoch with the best validation accuracy (the latest such), and the learning curve."""
+    """What a training found."""
 
     params: Params
+    """Of the epoch with the best validation accuracy, the latest such; averaged ones where an average is kept."""
     best: Epoch
+    """That epoch."""
     history: list[Epoch]
-
-
-def predict(
-    model: Model, params: Params, dataset: Dataset, ids: NDArray[np.int64], encoder: Encoder, batch: int = 1024
-) -> Array:
-    """Logits of the samples ``ids``, shape (len(ids), classes), each encoded by its one evaluation draw."""
-    logits = []
-    with threadpool_limits(1, user_api="blas"):
-        for part in np.split(ids, range(batch, len(ids), batch)):
-            signal = encoder(encoder.prepare(dataset.x[part]), part, EVALUATION)
-            logits.append(model.logits(params, signal, encoder.ticks))
-    return np.concatenate(logits)
-
-
-def accuracy(logits: Array, labels: NDArray[np.int64]) -> float:
-    """Share of rows whose largest logit is that of the label."""
-    return float((logits.argmax(axis=1) == labels).mean())
+    """The learning curve."""
 
 
 def fit(
@@ -106,11 +48,15 @@ def fit(
     config: FitConfig,
     *,
     teacher: Array | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    threads: int = 1,
     report: Callable[[Epoch], None] = lambda epoch: None,
+    progress: bool = False,
 ) -> Fitted:
     """Train a model on the training split, and keep the parameters that validate best.
 
-    BLAS runs on one thread meanwhile, so that the result does not depend on their number.
+    With a ``folder`` the training can be interrupted, killed, or run out of its time: the same call goes on from the
+    last checkpoint, and ends with the same bits as a training in one go.
 
     Parameters
     ----------
@@ -123,8 +69,14 @@ def fit(
     config : FitConfig
     teacher : array, shape (samples, classes), optional
         Logits of the teacher for every sample of the data set.
+    folder : path, optional
+        Where to keep ``checkpoint.h5`` and ``metrics.jsonl`` (``docs/formats.md``); made if it is not there.
+    threads : int
+        No number depends on it.
     report : callable, optional
         Called with each epoch when it is done.
+    progress : bool
+        Show samples, their rate and the time left on the error stream.
 
     Returns
     -------
@@ -132,49 +84,84 @@ def fit(
 
     Raises
     ------
+    ConfigError
+        More threads than cores.
     CacheError
         The teacher's logits do not fit the data set.
+    DataError
+        Samples that do not fit the model, or none to train or validate with.
     TrainingError
-        The objective is no longer finite.
+        Something is no longer finite; the layer and the step are named, and the last checkpoint stays as it is.
+    CheckpointError
+        The folder's checkpoint is of another training, or damaged; it stays as it is.
+    OutputError
+        The folder cannot be written to, or another training writes to it.
+    KeyboardInterrupt
+        After Ctrl-C, between two steps; with a folder a checkpoint of that moment is kept.
+
+    Warns
+    -----
+    FiringWarning
+        A layer fires in less than 0.1 % or more than 95 % of ticks over an epoch; once for each layer.
     """
-    if teacher is not None and (len(teacher) != len(dataset.labels) or not np.isfinite(teacher).all()):
+    _check(dataset, teacher)
+    check_threads(threads)
+    place, total = None if folder is None else Path(folder), config.epochs * len(dataset.train)
+    with Workers(threads) as workers:
+        training = Training(model, dataset, encoder, objective, config, teacher, workers)
+        kept = keeping(place, lambda: training.identity(params), config.checkpoint_every)
+        with kept as keeper, Interrupts() as interrupts, _bar(total, progress) as show:
+            at = keeper.begin(training.begin(params))
+            while not training.over(at):
+                for ids in training.batches(at):
+                    at = training.step(at, ids)
+                    show(len(at.history) * len(dataset.train) + at.tally.samples)
+                    keeper.step(at)
+                    _pause(interrupts, keeper, at)
+                at = training.validated(at, partial(_pause, interrupts, keeper, at))
+                keeper.epoch(at)
+                for note in at.history[-1].warnings:
+                    warnings.warn(f"{note}, epoch {len(at.history)}", FiringWarning, stacklevel=2)
+                report(at.history[-1])
+    return _fitted(at)
+
+
+def _pause(interrupts: Interrupts, keeper: Keeper, at: Standing) -> None:
+    """Let Ctrl-C take effect, if there was one, behind a checkpoint."""
+    if interrupts.noted is not None:
+        keeper.save(at)
+        interrupts.let()
+
+
+def _fitted(at: Standing) -> Fitted:
+    best = max(at.history, key=lambda epoch: (epoch.validation_accuracy, epoch.epoch))
+    return Fitted(at.best, best, list(at.history))
+
+
+def _check(dataset: Dataset, teacher: Array | None) -> None:
+    """Refuse splits without a sample, and logits of a teacher that do not fit the data set."""
+    for split in ("train", "validation"):
+        if not len(getattr(dataset, split)):
+            raise DataError(
+                f"There is no sample in split {split}.",
+                given=f"{dataset.name}: {len(dataset.train)} to train, {len(dataset.validation)} to validate with",
+                expected="at least one of each",
+                repair="Dataset(..., train=..., validation=...)",
+            )
+    wanted = (len(dataset.labels), dataset.classes)
+    if teacher is not None and (teacher.shape != wanted or not np.isfinite(teacher).all()):
         raise CacheError(
             "The logits of the teacher are not usable.",
             given=f"shape {teacher.shape}, {np.count_nonzero(~np.isfinite(teacher))} not finite",
-            expected=f"finite logits for each of the {len(dataset.labels)} samples",
+            expected=f"finite logits for each of the {len(dataset.labels)} samples, shape {wanted}",
             repair="teacher=TeacherCache.read(...).logits",
         )
-    adam = Adam(decay=config.decay)
-    state, falling = adam.start(params), Cosine()
-    prepared = encoder.prepare(dataset.x)
-    steps = -(-len(dataset.train) // config.batch)
-    history: list[Epoch] = []
-    best, best_params = Epoch(0, np.inf, 0.0, -1.0), params
-    for epoch in range(1, config.epochs + 1):
-        order = dataset.train[keys.permutation(config.seed, "batches", len(dataset.train), epoch)]
-        loss, right = 0.0, 0
-        with threadpool_limits(1, user_api="blas"):
-            for ids in np.split(order, range(config.batch, len(order), config.batch)):
-                labels = dataset.labels[ids]
-                signal = encoder(prepared[ids], ids, epoch)
-                rows = None if teacher is None else teacher[ids]
-                step = gradient(model, params, signal, labels, objective, rows, ticks=encoder.ticks)
-                if not np.isfinite(step.value):
-                    raise TrainingError(
-                        f"The training diverged in step {state.steps + 1}, epoch {epoch}.",
-                        given=f"objective {step.value} at rate {config.rate}",
-                        expected="a finite objective",
-                        repair=f"a lower rate, e.g. {config.rate / 10:g}",
-                    )
-                rate = config.rate * falling(state.steps / (steps * config.epochs))
-                params, state = adam.step(params, step.params, state, rate)
-                params = {**params, **step.moved}
-                loss += step.value * len(ids)
-                right += int((step.logits.argmax(axis=1) == labels).sum())
-        logits = predict(model, params, dataset, dataset.validation, encoder)
-        validation = accuracy(logits, dataset.labels[dataset.validation])
-        history.append(Epoch(epoch, loss / len(order), right / len(order), validation))
-        if validation >= best.validation_accuracy:
-            best, best_params = history[-1], params
-        report(history[-1])
-    return Fitted(best_params, best, history)
+
+
+def _bar(total: int, progress: bool) -> AbstractContextManager[Callable[[int], None]]:
+    """A progress bar, if one is asked for: only then is it imported."""
+    if not progress:
+        return nullcontext(lambda done: None)
+    from eventsim.progress import progress_bar
+
+    return progress_bar(total, "samples")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from eventsim import store
 
 
 class MetricsFile:
@@ -16,4 +19,12 @@ class MetricsFile:
     def write(self, **values: Any) -> None:
         """Append one line."""
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(values, allow_nan=False) + "\n")
+            file.write(_line(values))
+
+    def rewrite(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Replace the whole file, in one piece."""
+        store.write_text(self.path, "".join(map(_line, lines)))
+
+
+def _line(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, allow_nan=False) + "\n"

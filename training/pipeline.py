@@ -15,24 +15,29 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 import eventsim
 from eventsim import store
 from eventsim.config import DemoConfig
 from eventsim.events import Events
 from eventsim.network import Network
-from eventsim.parallel import check_threads
+from eventsim.parallel import Workers, check_threads
 from eventsim.training import checkpoint
 from eventsim.training.builders import mtj_mlp, relu_mlp
 from eventsim.training.data import Dataset, load
 from eventsim.training.deploy import Deployment, deploy, spikes_that_differ
 from eventsim.training.encode import EVALUATION, Direct, Encoder, GaussianThreshold
-from eventsim.training.fit import Epoch, FitConfig, Fitted, accuracy, fit, predict
+from eventsim.training.fit import Fitted, fit
 from eventsim.training.layer import Params
 from eventsim.training.loss import Objective
 from eventsim.training.metrics import MetricsFile
 from eventsim.training.model import Model
+from eventsim.training.monitor import Epoch
 from eventsim.training.network import to_network
+from eventsim.training.optim import AdamW
+from eventsim.training.plan import FitConfig
+from eventsim.training.predict import accuracy, predict
 from eventsim.training.signal import Array, Signal
 from eventsim.training.teacher import TeacherCache
 from eventsim.variation import Variation
@@ -145,8 +150,8 @@ class Pipeline:
         self.encoder = GaussianThreshold(c.ticks, c.seed, c.encoder_mean, c.encoder_std)
         plain = Objective(c.classification, gain=c.gain)
         distilled = Objective(c.classification, c.alpha, c.temperature, c.gain)
-        taught = FitConfig(c.teacher_epochs, c.batch, c.teacher_rate, c.teacher_decay, c.seed)
-        studied = FitConfig(c.student_epochs, c.batch, c.student_rate, c.student_decay, c.seed)
+        taught = FitConfig(c.teacher_epochs, c.batch, c.teacher_rate, AdamW(decay=c.teacher_decay), seed=c.seed)
+        studied = FitConfig(c.student_epochs, c.batch, c.student_rate, AdamW(decay=c.student_decay), seed=c.seed)
         start = student.initial(c.seed, "student")
         self.teacher = _Task(TEACHER, teacher, teacher.initial(c.seed, "teacher"), Direct(), Objective(), taught)
         self.plain = _Task(PLAIN, student, start, self.encoder, plain, studied)
@@ -191,33 +196,35 @@ class Pipeline:
         """Train the teacher and ask it about every sample."""
         fitted = self.fit(log, self.teacher, None)
         everything = np.arange(len(self.dataset.labels))
-        logits = predict(self.teacher.model, fitted.params, self.dataset, everything, self.teacher.encoder)
+        logits = self.predict(self.teacher, fitted.params, everything)
         return TeacherCache(logits, self.recipe(), store.fingerprint(**fitted.params), fitted.best.epoch)
 
     def study(self, log: _Log, task: _Task, teacher: Array | None) -> tuple[Params, Scores]:
         """Train a student and score it."""
         fitted = self.fit(log, task, teacher)
-        logits = {
-            name: predict(task.model, fitted.params, self.dataset, ids, task.encoder)
-            for name, ids in self.judged.items()
-        }
+        logits = {name: self.predict(task, fitted.params, ids) for name, ids in self.judged.items()}
         return fitted.params, self.scores(logits, fitted.best.epoch, store.fingerprint(**fitted.params))
 
     def fit(self, log: _Log, task: _Task, teacher: Array | None) -> Fitted:
         """Train a model, write its learning curve and its checkpoint."""
 
         def report(epoch: Epoch) -> None:
-            log.metrics.write(model=task.name, **epoch._asdict())
+            log.metrics.write(model=task.name, **epoch.numbers())
             self.progress(f"train {task.name}", epoch.epoch, task.config.epochs)
 
         self.progress(f"train {task.name}", 0, task.config.epochs)
         with log.timed(f"train {task.name}"):
             given = (task.model, task.start, self.dataset, task.encoder, task.objective, task.config)
-            fitted = fit(*given, teacher=teacher, report=report)
+            fitted = fit(*given, teacher=teacher, threads=self.threads, report=report)
         log.curves[task.name] = fitted.history
-        about = {"model": task.name, "config": self.config.model_dump(mode="json"), "best": fitted.best._asdict()}
+        about = {"model": task.name, "config": self.config.model_dump(mode="json"), "best": fitted.best.numbers()}
         checkpoint.save(log.folder / f"{task.name.replace(' ', '_')}.h5", fitted.params, about)
         return fitted
+
+    def predict(self, task: _Task, params: Params, ids: NDArray[np.int64]) -> Array:
+        """Logits of samples."""
+        with Workers(self.threads) as workers:
+            return predict(task.model, params, self.dataset, ids, task.encoder, workers=workers)
 
     def scores(self, logits: dict[str, Array], best_epoch: int, sha256: str) -> Scores:
         """Accuracies of the logits on both splits that judge."""

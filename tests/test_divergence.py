@@ -1,0 +1,81 @@
+"""A training that is no longer finite stops, and says where."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from eventsim.errors import TrainingError
+from eventsim.training import SGD, Direct, FitConfig, GaussianThreshold, Objective, fit, load, mtj_mlp, relu_mlp
+from eventsim.training.schedule import Constant
+from tests.training_cases import conv_net, metrics
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load("digits")
+
+
+def diverges(digits, model, params, message, *, encoder=None, **objective):
+    with pytest.raises(TrainingError, match=message):
+        fit(model, params, digits, encoder or Direct(), Objective(**objective), FitConfig(2))
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_parameters_that_are_not_finite(digits, value):
+    model = relu_mlp((64, 8, 8, 10))
+    params = model.initial(0)
+    params["2/weight"][3, 4] = value
+    diverges(digits, model, params, r"(?s)step 1, epoch 1.*layer 2 \(Dense\), whose weight is not finite")
+
+
+def test_parameters_that_spikes_hide(digits):
+    """The forward pass stays finite here: neurons that run away fire."""
+    model = mtj_mlp((64, 16, 10))
+    params = model.initial(0)
+    params["0/bias"][:] = np.inf
+    diverges(
+        digits, model, params, r"layer 0 \(Dense\), whose bias is not finite", encoder=GaussianThreshold(2, seed=0)
+    )
+
+
+def test_statistics_that_are_not_finite(digits):
+    model = conv_net()
+    params = model.initial(0)
+    params["1/mean"][0] = np.nan
+    diverges(digits, model, params, r"layer 1 \(BatchNorm\), whose mean is not finite")
+
+
+def test_an_output_that_overflows(digits):
+    model = relu_mlp((64, 8, 8, 10))
+    params = model.initial(0)
+    params["0/weight"][:] = 1e20
+    params["2/weight"][:] = 1e20
+    diverges(digits, model, params, r"layer 2 \(Dense\), whose output is not finite")
+
+
+def test_a_gradient_that_overflows(digits):
+    """Hidden units that are silent hide huge weights from the forward pass, not from the backward pass."""
+    model = relu_mlp((64, 8, 10))
+    params = model.initial(0)
+    params["0/bias"][:] = -1e3
+    params["2/weight"][:] = 3e38 * (-1.0) ** np.arange(10)
+    message = r"layer 0 \(Dense\), whose gradient by (weight|bias) is not finite"
+    diverges(digits, model, params, message, gain=1e4)
+
+
+def test_the_checkpoint_before_stays(digits, tmp_path):
+    """Least squares, stepped so far that the error grows from step to step."""
+    model = relu_mlp((64, 10))
+    config = FitConfig(20, rate=1, optimiser=SGD(), schedule=Constant(), checkpoint_every=1)
+    large = replace(digits, x=1.5 * digits.x)
+    given = (model, model.initial(0), large, Direct(), Objective("squared_error"), config)
+    with pytest.raises(TrainingError, match=r"(?s)diverged in step \d+, epoch [2-9].*clip=1.0") as first:
+        fit(*given, folder=tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert set(before) == {"checkpoint.h5", "metrics.jsonl"}
+    assert metrics(tmp_path)
+    with pytest.raises(TrainingError) as again:
+        fit(*given, folder=tmp_path)
+    assert str(again.value) == str(first.value)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

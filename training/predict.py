@@ -1,0 +1,58 @@
+"""What a model says about samples, and how often it is right."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsim.parallel import ALONE, Workers
+from eventsim.training.data import Dataset
+from eventsim.training.encode import EVALUATION, Encoder
+from eventsim.training.layer import Params
+from eventsim.training.model import Model
+from eventsim.training.signal import Array
+
+
+def predict(
+    model: Model,
+    params: Params,
+    dataset: Dataset,
+    ids: NDArray[np.int64],
+    encoder: Encoder,
+    batch: int = 256,
+    workers: Workers = ALONE,
+) -> Array:
+    """Logits of samples, each encoded by its one evaluation draw.
+
+    Parameters
+    ----------
+    model : Model
+    params : dict of str to array
+    dataset : Dataset
+    ids : array of int, shape (n,)
+        Which samples.
+    encoder : Encoder
+    batch : int
+        Samples at a time, for the sake of memory; no bit depends on it.
+    workers : Workers
+        Threads; no bit depends on their number.
+
+    Returns
+    -------
+    array of float, shape (n, classes)
+
+    Raises
+    ------
+    DataError
+        No sample, or samples that do not fit the model.
+    """
+    logits = []
+    for part in np.split(ids, range(batch, len(ids), batch)):
+        signal = encoder(encoder.prepare(dataset.x[part]), part, EVALUATION)
+        logits.append(model.logits(params, signal, encoder.ticks, workers))
+    return np.concatenate(logits)
+
+
+def accuracy(logits: Array, labels: NDArray[np.int64]) -> float:
+    """Share of rows whose largest logit is that of the label."""
+    return float((logits.argmax(axis=1) == labels).mean())

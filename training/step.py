@@ -1,0 +1,169 @@
+"""One training: its inputs together, and the pure functions that move it on."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import eventsim
+from eventsim import keys
+from eventsim.errors import TrainingError
+from eventsim.parallel import Workers
+from eventsim.store import fingerprint
+from eventsim.training.augment import Chain
+from eventsim.training.data import Dataset
+from eventsim.training.describe import described
+from eventsim.training.divergence import blamed
+from eventsim.training.encode import Encoder
+from eventsim.training.gradient import Gradient, gradient
+from eventsim.training.layer import Mode, Params
+from eventsim.training.loss import Objective
+from eventsim.training.model import Model
+from eventsim.training.monitor import Tally
+from eventsim.training.optim import average, clip
+from eventsim.training.plan import FitConfig
+from eventsim.training.predict import accuracy, predict
+from eventsim.training.signal import Array, Signal
+from eventsim.training.standing import Standing
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """What is trained, on what, to what end and how; see :func:`eventsim.training.fit`."""
+
+    model: Model
+    dataset: Dataset
+    encoder: Encoder
+    objective: Objective
+    config: FitConfig
+    teacher: Array | None
+    workers: Workers
+
+    @property
+    def steps(self) -> int:
+        """Steps of all epochs."""
+        return self.config.epochs * -(-len(self.dataset.train) // self.config.batch)
+
+    @cached_property
+    def _prepared(self) -> Array:
+        """All samples as the encoder wants them, where augmentation does not change them."""
+        return self.encoder.prepare(self.dataset.x)
+
+    def identity(self, params: Params) -> dict[str, Any]:
+        """All that decides the numbers, as JSON values; ``params`` are those at the start."""
+        config = described(self.config)
+        del config["checkpoint_every"]
+        return {
+            "version": eventsim.__version__,
+            "dataset": {"name": self.dataset.name, "sha256": self.dataset.fingerprint},
+            "model": described(self.model),
+            "start": fingerprint(**params),
+            "encoder": described(self.encoder),
+            "objective": described(self.objective),
+            "teacher": described(self.teacher),
+            "config": config,
+        }
+
+    def begin(self, params: Params) -> Standing:
+        """Before the first step."""
+        return Standing(params, params, mean=None if self.config.average is None else params)
+
+    def over(self, at: Standing) -> bool:
+        """Whether all epochs are done, or patience is at its end."""
+        done, patience = len(at.history), self.config.patience
+        if done == self.config.epochs or patience is None or not done:
+            return done == self.config.epochs
+        accuracies = [epoch.validation_accuracy for epoch in at.history]
+        return done - 1 - accuracies.index(max(accuracies)) >= patience
+
+    def batches(self, at: Standing) -> Iterator[Ints]:
+        """Samples of the steps that are left of the epoch."""
+        train, batch = self.dataset.train, self.config.batch
+        order = train[keys.permutation(self.config.seed, "batches", len(train), at.epoch)]
+        for first in range(at.tally.steps * batch, len(order), batch):
+            yield order[first : first + batch]
+
+    def step(self, at: Standing, ids: Ints) -> Standing:
+        """Where the training stands after a batch.
+
+        Raises
+        ------
+        TrainingError
+            Objective, gradient or parameters are no longer finite; it names the layer.
+        """
+        begin, config = time.perf_counter(), self.config
+        signal, labels = self._signal(ids, at.epoch), self.dataset.labels[ids]
+        rate = config.rate * config.schedule(at.steps / self.steps)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite is found below
+            found = self._gradient(at, signal, labels, None if self.teacher is None else self.teacher[ids])
+            grads, norm = clip(found.params, math.inf if config.clip is None else config.clip)
+            if not (math.isfinite(found.value) and math.isfinite(norm)):
+                raise self._diverged(at, at.params, found, signal)
+            state = config.optimiser.start(at.params, grads) if at.state is None else at.state
+            params, state = config.optimiser.step(at.params, grads, state, rate)
+            params = {**params, **found.moved}
+            if not math.isfinite(clip(params, math.inf)[1]):
+                raise self._diverged(at, params, found, signal)
+        mean = at.mean
+        if mean is not None:
+            assert config.average is not None
+            mean = average(mean, params, config.average, at.steps)
+        tally = at.tally.add(found, labels, norm, rate, time.perf_counter() - begin)
+        return at._replace(params=params, state=state, mean=mean, tally=tally)
+
+    def _signal(self, ids: Ints, epoch: int) -> Signal:
+        if not self.config.augment:
+            return self.encoder(self._prepared[ids], ids, epoch)
+        x = self.dataset.x[ids]
+        images = x if x.ndim > 2 else x.reshape(len(x), *self.dataset.image, -1)
+        changed = Chain(tuple(self.config.augment))(images, ids, epoch, self.config.seed)
+        return self.encoder(self.encoder.prepare(changed.reshape(x.shape)), ids, epoch)
+
+    def _gradient(self, at: Standing, signal: Signal, labels: Ints, teacher: Array | None) -> Gradient:
+        return gradient(
+            self.model,
+            at.params,
+            signal,
+            labels,
+            self.objective,
+            teacher,
+            ticks=self.encoder.ticks,
+            method=self.config.method,
+            scale=self.config.scale,
+            workers=self.workers,
+            seed=self.config.seed,
+            step=at.steps,
+        )
+
+    def _diverged(self, at: Standing, params: Params, found: Gradient, signal: Signal) -> TrainingError:
+        config = self.config
+        mode = Mode(self.encoder.ticks, config.method, self.workers, seed=config.seed, step=at.steps)
+        place = blamed(self.model, params, found.params, self.model.signal(signal), mode)
+        return TrainingError(
+            f"The training diverged in step {at.steps + 1}, epoch {at.epoch}.",
+            given=f"{place}; objective {found.value:g} at rate {config.rate:g}",
+            expected="finite objective, parameters, outputs and gradients of all layers",
+            repair=f"a lower rate, e.g. rate={config.rate / 10:g}, or clip=1.0, in a new folder",
+        )
+
+    def validated(self, at: Standing, pause: Callable[[], None]) -> Standing:
+        """Where the training stands after validation, at the end of an epoch; ``pause`` is called between batches."""
+        begin, ids, batch = time.perf_counter(), self.dataset.validation, self.config.batch
+        logits = []
+        for part in np.split(ids, range(batch, len(ids), batch)):
+            logits.append(predict(self.model, at.judged, self.dataset, part, self.encoder, batch, self.workers))
+            pause()
+        right = accuracy(np.concatenate(logits), self.dataset.labels[ids])
+        epoch = at.tally.epoch(at.history, right, time.perf_counter() - begin)
+        better = right >= max((e.validation_accuracy for e in at.history), default=0.0)
+        best = at.judged if better else at.best
+        return at._replace(best=best, history=(*at.history, epoch), tally=Tally())
