@@ -2,8 +2,9 @@
 
 The forward pass emits the spikes that the engine emits: both step their neurons by :func:`neuron.tick`. With ``u``
 the position before reset, ``v`` the one after, ``sg`` the surrogate of ds/du and ``du/dI``, ``du/dv`` the derivatives
-of the exact step, RateBP keeps one number per neuron (Yu et al. 2024, "Advancing Training Efficiency of Deep
-Spiking Neural Networks through Rate-based Backpropagation"), the derivative of the firing rate by a shift of the drive of all ticks::
+of the exact step, RateBP keeps one number per neuron, the derivative of the firing rate by a shift of the drive of all
+ticks (Yu et al. 2024, "Advancing Training Efficiency of Deep Spiking Neural Networks through Rate-based
+Backpropagation")::
 
     eps_t = du_t/dI_t + du_t/dv_(t-1) * dv_(t-1)/du * eps_(t-1),      kappa = mean_t sg_t eps_t
 

@@ -24,7 +24,7 @@ def blamed(model: Model, params: Params, grads: Params, x: Signal, mode: Mode) -
     mode : Mode
         Of the step that went wrong.
     """
-    chain = enumerate(zip(model.layers, split(params, len(model.layers)), strict=True))
+    chain = enumerate(zip(model.layers, split(params, model.chain.names), strict=True))
     for i, (layer, own) in chain:
         bad = _unusable({f"{i}/{name}": value for name, value in own.items()})
         if bad:

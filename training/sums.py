@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsim.kernels import linear
+from eventsim.kernels import additions, linear
 from eventsim.kernels.linear import Plan
 from eventsim.parallel import Workers
 from eventsim.training.signal import Array, Signal
@@ -26,7 +26,7 @@ def _images(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _sparse(images: NDArray[Any]) -> bool:
-    return images.dtype == np.uint8 and np.count_nonzero(images) < _SPARSE * images.size
+    return images.dtype == np.uint8 and bool(np.count_nonzero(images) < _SPARSE * images.size)
 
 
 def _packed(weight: Array, groups: int, columns: int, workers: Workers) -> Array:
@@ -47,8 +47,10 @@ def _multiplied(images: NDArray[Any], plan: Plan, weight: Array, workers: Worker
 def _added(images: NDArray[np.uint8], plan: Plan, weight: Array, workers: Workers, *, counted: bool) -> Array:
     """Sums of spikes."""
     out = np.empty((len(images) * plan.windows, weight.shape[1]), weight.dtype)
-    panels = _packed(weight, plan.groups, linear.stripe_columns(weight.dtype), workers)
-    workers(lambda a, z: linear.additions(images, a, z, plan, panels, counted, out), linear.blocks(len(images), plan))
+    panels = _packed(weight, plan.groups, additions.stripe_columns(weight.dtype), workers)
+    workers(
+        lambda a, z: additions.additions(images, a, z, plan, panels, counted, out), linear.blocks(len(images), plan)
+    )
     return out
 
 
@@ -120,10 +122,10 @@ def _add_of_reals(images: NDArray[Any], grad: Array, plan: Plan, out: Array, wor
 def _add_of_spikes(
     images: NDArray[np.uint8], grad: Array, plan: Plan, out: Array, workers: Workers, *, counted: bool
 ) -> None:
-    count, columns = linear.blocks(len(images), plan), linear.stripe_columns(grad.dtype)
+    count, columns = linear.blocks(len(images), plan), additions.stripe_columns(grad.dtype)
     size = plan.images * math.prod(plan.canvas)
     spikes, counts = np.empty((count, size), np.int32), np.empty((count, size if counted else 0), grad.dtype)
-    starts = np.empty((count, linear.strips(plan) * plan.canvas[2] + 1), np.int32)
-    workers(lambda a, z: linear.list_channels(images, a, z, plan, spikes, counts, starts), count)
+    starts = np.empty((count, additions.strips(plan) * plan.canvas[2] + 1), np.int32)
+    workers(lambda a, z: additions.list_channels(images, a, z, plan, spikes, counts, starts), count)
     tasks = plan.groups * -(-(grad.shape[1] // plan.groups) // columns) * plan.size[0]
-    workers(lambda a, z: linear.by_weight_of_spikes(spikes, counts, starts, grad, plan, a, z, columns, out), tasks)
+    workers(lambda a, z: additions.by_weight_of_spikes(spikes, counts, starts, grad, plan, a, z, columns, out), tasks)
