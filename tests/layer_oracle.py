@@ -164,7 +164,7 @@ def run(neuron, drive, surrogate="sigmoid", alpha=4.0, detach=True):
                 wait -= 1
                 u = min(v, ceiling)
                 found.u[t, j], found.s[t, j], found.sg[t, j], found.kept[t, j] = u, 0, 0, 1
-                found.by_start[t, j], found.by_drive[t, j] = float(v < ceiling or v == u), 0
+                found.by_start[t, j], found.by_drive[t, j] = float(v <= ceiling), 0
                 v = u
                 continue
             u, by_start, by_drive = _moved(neuron, v, drive[t, j])
