@@ -114,6 +114,9 @@ class Layer(Protocol):
 class Parameterless:
     """A layer that learns nothing and leaves the shape as it is."""
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
     def shape(self, shape: Shape) -> Shape:
         return shape
 
