@@ -70,7 +70,7 @@ def _clear(u, threshold, alpha):
 @pytest.mark.parametrize("tau", [2.0, 7.68, None], ids=lambda tau: f"tau={tau}")
 @given(st.booleans(), st.integers(1, 8), seeds())
 def test_leaky_neurons_obey_the_published_recursions(mode, tau, detach, ticks, seed):
-    """For ``u_t = leak v_(t-1) + I_t``; here a unit of drive moves by ``gain``, which every slope is multiplied with."""
+    """For ``u_t = leak v_(t-1) + I_t``; here a unit of drive moves by ``gain``, which multiplies every slope."""
     neuron = IF(reset_mode=mode) if tau is None else LIF(tau=tau, reset_mode=mode)
     drive, grad = drives(seed, ticks, samples=1), drives(seed + 1, ticks, samples=1)
     layer = Spiking(neuron, detach_reset=detach)

@@ -100,7 +100,7 @@ def gradient(
         )
     mode = Mode(ticks, method, workers, smooth, seed, step)
     forward = model.forward(params, x, mode)
-    value, grad = objective(forward.logits, labels, teacher)
+    value, grad = objective(forward.logits, np.asarray(labels, np.int64), teacher)
     if method == "ratebp" and scale == "author":
         grad = grad / grad.dtype.type(ticks)
     kept = bytes_kept(forward.kept)

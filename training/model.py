@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -150,8 +150,9 @@ class Model:
 
     def forward(self, params: Params, x: Signal, mode: Mode) -> Pass:
         """A pass in any mode."""
+        mode = replace(mode, kind=np.result_type(np.float32, *params.values()))
         step = self.chain.forward(params, x, mode)
-        rows = np.ascontiguousarray(step.signal.plain())
+        rows = np.ascontiguousarray(step.signal.plain(mode.kind))
         logits = np.empty((len(rows), rows.shape[2]), rows.dtype)
         time_mean(rows, logits)
         return Pass(logits, rows.shape[1], step.kept, step.moved, step.rates, step.spikes)

@@ -58,7 +58,7 @@ class Signal(NamedTuple):
     def plain(self, dtype: DTypeLike = np.float32) -> Array:
         """What the signal stands for, as real numbers of a type (that of the values, if they are real)."""
         dtype = dtype if self.whole else self.values.dtype
-        values = self.values.astype(dtype, copy=False)
+        values: Array = self.values.astype(dtype, copy=False)
         if self.scale is None and self.bias is None:
             return values
         scale, bias = (along_ticks(row, self.values.ndim) for row in self.line(dtype))
