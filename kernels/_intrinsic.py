@@ -40,7 +40,7 @@ def lowest(context, word):
 
 @intrinsic
 def power_of_two(context, shifted):
-    """2**n as float32, where ``shifted`` is 1.5 * 2**23 + n: the number that rounds to n when 1.5 * 2**23 is taken off."""
+    """2**n as float32, where ``shifted`` is 1.5 * 2**23 + n: what rounds to n when 1.5 * 2**23 is taken off."""
 
     def generate(context, builder, signature, arguments):
         whole = ir.IntType(32)

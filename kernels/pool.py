@@ -79,7 +79,7 @@ def route(grad, first, last, size, stride, winner, out):
 
 @jit
 def route_shares(grad, first, last, size, stride, share, out):
-    """Every window hands its gradient to all its places, each its share, shape (images, places, rows, columns, channels)."""
+    """Every window hands all its places their share, shape (images, places, rows, columns, channels)."""
     _, rows, columns, channels = grad.shape
     for i in range(first, last):
         out[i] = 0

@@ -61,7 +61,7 @@ class Mode:
         return replace(self, place=f"{self.place}/{name}" if self.place else name)
 
     def keep(self, x: Signal) -> Signal:
-        """What a layer keeps of its input: all of it, or its mean over the ticks (RateBP), which does not grow with them."""
+        """What a layer keeps of its input: all of it, or its mean over the ticks (RateBP), whose size is not theirs."""
         if self.method != "ratebp" or x.ticks == 1:
             return x
         batch, ticks = x.values.shape[:2]

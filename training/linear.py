@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from eventsim import keys
 from eventsim.errors import NetworkError
 from eventsim.kernels import linear
+from eventsim.kernels.linear import Plan
 from eventsim.parallel import Workers
 from eventsim.synapse import largest_level, to_levels
 from eventsim.training.layer import Back, Mode, Params, Shape, Step
@@ -112,10 +113,7 @@ class _Weighted:
         grads: Params = {}
         if "bias" in params:
             grads["bias"] = grad.reshape(-1, grad.shape[-1]).sum(axis=0)
-        if x.ticks < grad.shape[1]:
-            by_sum = grad.sum(axis=1, keepdims=True)
-        else:
-            by_sum = grad
+        by_sum = grad.sum(axis=1, keepdims=True) if x.ticks < grad.shape[1] else grad
         by_weight = _by_weight(x, by_sum, weight, self.window(), mode.workers)
         grads["weight"] = by_weight.reshape(params["weight"].shape)
         if not inner:
@@ -310,19 +308,26 @@ def _by_weight(x: Signal, grad: Array, weight: Array, window: Window, workers: W
     size = plan.images * math.prod(plan.canvas)
     sparse = x.most == 1 and np.count_nonzero(images) < _SPARSE * images.size
     columns = (linear.stripe_columns if sparse else linear.panel_columns)(weight.dtype)
-    tasks = window.groups * -(-(weight.shape[1] // window.groups) // columns) * len(plan.offset)
     together = max(1, _AT_ONCE // (4 * size)) * plan.images
     for start in range(0, len(images), together):
         some = images[start : start + together]
         own = rows[start * plan.windows : (start + len(some)) * plan.windows]
-        count = linear.blocks(len(some), plan)
-        if sparse:
-            spikes, starts = np.empty((count, size), np.int32), np.empty((count, size // plan.grain + 1), np.int32)
-            workers(lambda a, z: linear.list_spikes(some, a, z, plan, spikes, starts), count)
-            workers(lambda a, z: linear.by_weight_of_spikes(spikes, starts, own, plan, a, z, columns, out), tasks)
-        else:
-            canvases = np.zeros((count, size + linear.ROWS), weight.dtype)
-            workers(lambda a, z: linear.paint_blocks(some, a, z, plan, canvases), count)
-            workers(lambda a, z: linear.by_weight(canvases, own, plan, a, z, columns, out), tasks)
+        _add_by_weight(some, own, plan, columns, out, workers, sparse=sparse)
     unit = x.unit
     return out if unit == 1.0 else out * weight.dtype.type(unit)
+
+
+def _add_by_weight(
+    images: NDArray[Any], rows: Array, plan: Plan, columns: int, out: Array, workers: Workers, *, sparse: bool
+) -> None:
+    """Add the gradient by the weights of some images."""
+    count, size = linear.blocks(len(images), plan), plan.images * math.prod(plan.canvas)
+    tasks = plan.groups * -(-(out.shape[1] // plan.groups) // columns) * len(plan.offset)
+    if sparse:
+        spikes, starts = np.empty((count, size), np.int32), np.empty((count, size // plan.grain + 1), np.int32)
+        workers(lambda a, z: linear.list_spikes(images, a, z, plan, spikes, starts), count)
+        workers(lambda a, z: linear.by_weight_of_spikes(spikes, starts, rows, plan, a, z, columns, out), tasks)
+    else:
+        canvases = np.zeros((count, size + linear.ROWS), out.dtype)
+        workers(lambda a, z: linear.paint_blocks(images, a, z, plan, canvases), count)
+        workers(lambda a, z: linear.by_weight(canvases, rows, plan, a, z, columns, out), tasks)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eventsim.errors import NetworkError
+from eventsim.errors import ConfigError, NetworkError
 from eventsim.kernels.spiking import time_mean
 from eventsim.parallel import ALONE, Workers
 from eventsim.training.layer import Back, Layer, Mode, Params, Shape, Step
@@ -91,6 +91,19 @@ class Pass(NamedTuple):
     """Spikes of each, where the mode asks for them."""
 
 
+def check_ticks(x: Signal, ticks: int | None) -> int:
+    """Number of ticks of a pass; raises :class:`ConfigError` if it is none, or not that of the signal."""
+    wanted = x.ticks if ticks is None else ticks
+    if isinstance(wanted, bool) or not isinstance(wanted, int | np.integer) or wanted < 1 or x.ticks not in (1, wanted):
+        raise ConfigError(
+            "The number of ticks is not usable.",
+            given=f"ticks={ticks} for a signal of {x.ticks}",
+            expected="at least 1, and as many as the signal has unless it is static",
+            repair=f"ticks={max(x.ticks, 4) if x.ticks == 1 else x.ticks}",
+        )
+    return int(wanted)
+
+
 @dataclass(frozen=True)
 class Model:
     """A chain of layers for samples of one shape; parameters are a value beside it.
@@ -129,7 +142,7 @@ class Model:
         return Chain(self.layers)
 
     def initial(self, seed: int, name: str = "model") -> Params:
-        """Parameters and running statistics at the start of training; models of other names start from other numbers."""
+        """Parameters and running statistics at the start of training; other names start from other numbers."""
         return self.chain.initial(seed, f"initial/{name}")
 
     def signal(self, x: ArrayLike | Signal) -> Signal:
@@ -141,12 +154,12 @@ class Model:
     ) -> Array:
         """Logits of a batch in evaluation, shape (batch, classes)."""
         x = self.signal(x)
-        return self.forward(params, x, Mode(ticks or x.ticks, workers=workers)).logits
+        return self.forward(params, x, Mode(check_ticks(x, ticks), workers=workers)).logits
 
     def spikes(self, params: Params, x: ArrayLike | Signal, ticks: int | None = None) -> list[NDArray[np.uint8]]:
         """Output of every spiking layer in evaluation, shape (batch, ticks, ...) each."""
         x = self.signal(x)
-        return list(self.forward(params, x, Mode(ticks or x.ticks, watch=True)).spikes.values())
+        return list(self.forward(params, x, Mode(check_ticks(x, ticks), watch=True)).spikes.values())
 
     def forward(self, params: Params, x: Signal, mode: Mode) -> Pass:
         """A pass in any mode."""

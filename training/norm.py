@@ -33,8 +33,8 @@ class BatchNorm:
     """``gamma (y - mean) / sqrt(variance + eps) + beta``, channel by channel (Ioffe and Szegedy 2015).
 
     In training mean and variance are those of the batch, in evaluation running ones, which every batch moves by a share
-    ``momentum`` (with the unbiased variance). For RateBP the backward pass goes through mean and variance *of the rates*
-    with the statistics of the spiking pass, as the published code does.
+    ``momentum`` (with the unbiased variance). For RateBP the backward pass goes through mean and variance *of the
+    rates* with the statistics of the spiking pass, as the published code does.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class BatchNorm:
             raise NetworkError(
                 "The normalisation is not usable.",
                 given=self,
-                expected='channels from 1, statistics "batch", "tick" or "last", a momentum up to 1, a small positive eps',
+                expected='channels from 1, statistics "batch", "tick" or "last", a momentum up to 1, an eps above 0',
                 repair="BatchNorm(64)",
             )
 
