@@ -51,18 +51,22 @@ def drives(drive: ArrayLike) -> NDArray[np.float64]:
     return numbers("drive", drive, repair="drop those entries")
 
 
-def one_number(name: str, value: float, least: float, most: float, *, repair: str) -> float:
-    """``value`` as a float if it is one real number from ``least`` to ``most``; :class:`DeviceError` otherwise."""
+def one_number(
+    name: str, value: float, least: float, most: float, *, repair: str, kind: type[InputError] = DeviceError
+) -> float:
+    """``value`` as a float if it is one real number from ``least`` to ``most``; an error of ``kind`` otherwise."""
     if not (is_real(value) and least <= value <= most):
         expected = f"one real number from {least:g} to {most:g}"
-        raise DeviceError(f"A {name} is impossible.", given=reprlib.repr(value), expected=expected, repair=repair)
+        raise kind(f"A {name} is impossible.", given=reprlib.repr(value), expected=expected, repair=repair)
     return float(value)
 
 
-def count(name: str, value: int, least: int = 0, most: int = COUNT_LIMIT - 1) -> int:
-    """``value`` if it is a whole number from ``least`` to ``most``; :class:`DeviceError` otherwise."""
+def count(
+    name: str, value: int, least: int = 0, most: int = COUNT_LIMIT - 1, *, kind: type[InputError] = DeviceError
+) -> int:
+    """``value`` if it is a whole number from ``least`` to ``most``; an error of ``kind`` otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
-        raise DeviceError(
+        raise kind(
             f"The number {name} is impossible.",
             given=reprlib.repr(value),
             expected=f"a whole number from {least} to {most}",

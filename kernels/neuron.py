@@ -195,15 +195,14 @@ def slopes(kind, x, drive, a, b, gain, reset):
 @jit
 def _skyrmion_slopes(x, drive, devices, by_start, by_drive):
     """:func:`slopes_sweep` of the skyrmion: the few long steps are marked by NaN and done one by one."""
-    nan = type(x[0])(math.nan)
-    few = 0
+    zero, nan = type(x[0])(0.0), type(x[0])(math.nan)
+    largest = bits(zero)
     for j in range(x.size):
         start, push, d = near_slopes(x[j], devices.gain[j] * drive[j], devices.a[j])
-        near = abs(d) <= near_limit(d)
-        by_start[j] = start if near else nan
+        by_start[j] = start if abs(d) <= near_limit(d) else nan
         by_drive[j] = devices.gain[j] * push
-        few += 0 if near else 1
-    if few == 0:
+        largest = max(largest, bits(abs(d)))
+    if largest <= bits(near_limit(zero)):
         return
     for j in range(x.size):
         if math.isnan(by_start[j]):

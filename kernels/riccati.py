@@ -155,12 +155,12 @@ def near_slopes(x, q, h):
     d = fma(h, h, -q)
     a, b = _pade(d)
     slope_a, slope_b = _pade_slopes(d)
-    g, y = a / b, x - h
-    den = one - g * y
-    g_by_d = (slope_a * b - a * slope_b) / (b * b)
+    y = x - h
+    den = fma(-a, y, b)
     inverse = one / den if den > zero else zero
-    by_x, by_q = (one - d * g * g) * inverse, g - g_by_d * (y * y - d) * inverse
-    return by_x * inverse, by_q * inverse, d
+    square = inverse * inverse
+    by_d = slope_a * b - a * slope_b
+    return (b * b - d * a * a) * square, (a * den - by_d * (y * y - d)) * square, d
 
 
 @inline

@@ -1,8 +1,8 @@
 """A spiking layer over all ticks of a batch: forward, the slope of its rate, and backpropagation through time.
 
-The forward pass emits the spikes that the engine emits: both step their neurons by :func:`neuron.tick`. With ``u`` the
-position before reset, ``v`` the one after, ``sg`` the surrogate of ds/du and ``du/dI``, ``du/dv`` the derivatives of the
-exact step, RateBP keeps one number per neuron (Yu et al. 2024, "Advancing Training Efficiency of Deep Spiking Neural
+The forward pass emits the spikes that the engine emits: both step their neurons by :func:`neuron.tick`. With ``u``
+the position before reset, ``v`` the one after, ``sg`` the surrogate of ds/du and ``du/dI``, ``du/dv`` the derivatives
+of the exact step, RateBP keeps one number per neuron (Yu et al. 2024, "Advancing Training Efficiency of Deep Spiking Neural
 Networks through Rate-based Backpropagation"), the derivative of the firing rate by a shift of the drive of all ticks::
 
     eps_t = du_t/dI_t + du_t/dv_(t-1) * dv_(t-1)/du * eps_(t-1),      kappa = mean_t sg_t eps_t
@@ -22,7 +22,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from eventsim.kernels._jit import jit
+from eventsim.kernels._jit import inline, jit
+from eventsim.kernels._memory import cut, line
 from eventsim.kernels.neuron import (
     OSCILLATOR,
     SKYRMION,
@@ -64,119 +65,104 @@ class Layer(NamedTuple):
 
 
 class _Strip(NamedTuple):
-    """Buffers of a strip of neurons, one row per tick."""
+    """Buffers of a strip of neurons, one row per tick: as few as the first-level cache holds."""
 
     x: np.ndarray
     """Position before the tick; one row more."""
     drive: np.ndarray
     reached: np.ndarray
-    spike: np.ndarray
-    slope: np.ndarray
-    by_start: np.ndarray
-    by_drive: np.ndarray
-    wait: np.ndarray
     held: np.ndarray
     """Refractory ticks that are left before the tick."""
+    slope: np.ndarray
+    """Of these there is one row: derivatives of the spike by u, of u by start and drive, and what is carried on."""
+    by_start: np.ndarray
+    by_drive: np.ndarray
+    carried: np.ndarray
+    spike: np.ndarray
+    wait: np.ndarray
 
 
 @jit
 def _buffers(layer, ticks, size):
     like = layer.scale
-    rows = (ticks, size)
-    real = (np.empty(rows, like.dtype), np.empty(rows, like.dtype), np.empty(rows, like.dtype))
-    more = (np.empty(rows, like.dtype), np.empty(rows, like.dtype), np.empty(rows, like.dtype))
-    wait, held = np.empty(size, np.int32), np.empty(rows, np.int32)
-    return _Strip(np.empty((ticks + 1, size), like.dtype), *real, *more, wait, held)
-
-
-@jit
-def _row(buffer, t, size):
-    return buffer[t, :size]
-
-
-@jit
-def _drive(layer, values, low, t, drive):
-    """Drive of a tick for the neurons from ``low`` on; ``values`` of one tick last for all."""
-    rows = layer.scale.shape[0]
-    scale, bias, own = layer.scale[t % rows], layer.bias[t % rows], values[t % values.shape[0], low : low + drive.size]
-    for j in range(drive.size):
-        drive[j] = add_drive(bias[j], scale[j], own[j])
-
-
-@jit
-def _one_tick(layer, devices, values, low, rule, t, at, size, s):
-    """Tick t of a strip, kept in row ``at``; the position goes on to the next row, or to the same one."""
-    x, drive, reached, spike = (
-        _row(s.x, at, size),
-        _row(s.drive, at, size),
-        _row(s.reached, at, size),
-        _row(s.spike, at, size),
+    deep, flat = (ticks, size), size
+    x, held = np.empty((ticks + 1, size), like.dtype), np.empty(deep, np.int32)
+    return _Strip(
+        x,
+        np.empty(deep, like.dtype),
+        np.empty(deep, like.dtype),
+        held,
+        np.empty(flat, like.dtype),
+        np.empty(flat, like.dtype),
+        np.empty(flat, like.dtype),
+        np.empty(flat, like.dtype),
+        np.empty(flat, like.dtype),
+        np.empty(flat, np.int32),
     )
-    after = _row(s.x, at + 1, size)
-    zero = np.uint64(0)
-    _drive(layer, values, low, t, drive)
+
+
+@jit
+def _begin(layer, low, size, s):
+    """Put a strip to rest."""
+    x, wait, carried, zero = line(s.x, 0), s.wait, s.carried, type(s.carried[0])(0.0)
+    rest = layer.rest
+    for j in range(size):
+        x[j], wait[j], carried[j] = rest[low + j], 0, zero
+
+
+@jit
+def _reach(layer, devices, values, low, t, at, size, s):
+    """Drive of tick t, and where it brings the neurons; kept in row ``at``. Values of one tick last for all."""
+    rows = layer.scale.shape[0]
+    drive, reached, x = cut(line(s.drive, at), 0, size), cut(line(s.reached, at), 0, size), cut(line(s.x, at), 0, size)
+    scale, bias = line(layer.scale, t % rows), line(layer.bias, t % rows)
+    own = cut(line(values, t % values.shape[0]), low, low + size)
+    for j in range(size):
+        drive[j] = add_drive(bias[j], scale[j], own[j])
     if layer.model.hold:
         s.held[at, :size] = s.wait[:size]
-    tick(layer.model, x, s.wait[:size], drive, devices, Key(zero, zero, zero, zero), reached)
+    none = np.uint64(0)
+    tick(layer.model, x, cut(s.wait, 0, size), drive, devices, Key(none, none, none, none), reached)
+
+
+@inline
+def _runs_away(model):
+    """How many thresholds a membrane counts as, at most: those that run away are cut."""
+    if model.kind == SKYRMION or model.kind == OSCILLATOR:
+        return 2.0
+    return math.inf
+
+
+@jit
+def _fire(layer, devices, rule, at, size, s, out):
+    """Spikes and reset of the tick in row ``at``: writes the spikes, and the next row of positions."""
+    reached, after, spike = cut(line(s.reached, at), 0, size), cut(line(s.x, at + 1), 0, size), cut(s.spike, 0, size)
     threshold, reset = devices.threshold, devices.reset
-    f = type(reached[0])
-    one, two = f(1.0), f(2.0)
-    if rule.smooth:
-        if layer.model.kind == SKYRMION or layer.model.kind == OSCILLATOR:
-            for j in range(size):
-                reached[j] = min(reached[j], two * threshold[j])
-        smooth_sweep(rule.surrogate, reached, threshold, rule.sharpness, spike)
-        if layer.model.hold:
-            for j in range(size):
-                spike[j] = f(0.0) if s.held[at, j] > 0 else spike[j]
+    if not rule.smooth:
         for j in range(size):
-            way = threshold[j] - reset[j] if layer.model.soft else reached[j] - reset[j]
-            after[j] = reached[j] - spike[j] * way
-    else:
-        for j in range(size):
-            spike[j] = one if reached[j] >= threshold[j] else f(0.0)
+            out[j] = reached[j] >= threshold[j]
         reset_sweep(layer.model, reached, threshold, reset, after)
-
-
-@jit
-def _copy(source, to, size):
+        return
+    most = type(reached[0])(_runs_away(layer.model))
     for j in range(size):
-        to[j] = source[j]
-
-
-@jit
-def _begin(layer, low, size, s, carried):
-    """Put a strip to rest."""
-    x, wait, zero = s.x[0], s.wait, type(carried[0])(0.0)
+        reached[j] = min(reached[j], most * threshold[j])
+    smooth_sweep(rule.surrogate, reached, threshold, rule.sharpness, spike)
+    if layer.model.hold:
+        for j in range(size):
+            spike[j] = type(spike[j])(0.0) if s.held[at, j] > 0 else spike[j]
     for j in range(size):
-        x[j], wait[j], carried[j] = layer.rest[low + j], 0, zero
-
-
-@jit
-def _emit(spike, smooth, out):
-    half = type(spike[0])(0.5)
-    if smooth:
-        for j in range(spike.size):
-            out[j] = spike[j]
-    else:
-        for j in range(spike.size):
-            out[j] = spike[j] > half
+        way = threshold[j] - reset[j] if layer.model.soft else reached[j] - reset[j]
+        after[j] = reached[j] - spike[j] * way
+        out[j] = spike[j]
 
 
 @jit
 def _slopes(layer, devices, rule, at, size, s):
-    """Derivatives of a tick that is kept in row ``at``: of the spike by u, and of u by start and drive."""
-    reached, slope = _row(s.reached, at, size), _row(s.slope, at, size)
-    by_start, by_drive = _row(s.by_start, at, size), _row(s.by_drive, at, size)
+    """Derivatives of the tick in row ``at``: of the spike by u, and of u by start and drive."""
+    reached, x, drive = cut(line(s.reached, at), 0, size), cut(line(s.x, at), 0, size), cut(line(s.drive, at), 0, size)
+    slope, by_start, by_drive = cut(s.slope, 0, size), cut(s.by_start, 0, size), cut(s.by_drive, 0, size)
     f = type(reached[0])
-    kind = layer.model.kind
-    slopes_sweep(kind, _row(s.x, at, size), _row(s.drive, at, size), devices, by_start, by_drive)
-    if kind == SKYRMION or kind == OSCILLATOR:
-        for j in range(size):
-            far = reached[j] >= f(2.0) * devices.threshold[j]
-            reached[j] = min(reached[j], f(2.0) * devices.threshold[j])
-            by_start[j] = f(0.0) if far else by_start[j]
-            by_drive[j] = f(0.0) if far else by_drive[j]
+    slopes_sweep(layer.model.kind, x, drive, devices, by_start, by_drive)
     slope_sweep(rule.surrogate, reached, devices.threshold, rule.sharpness, slope)
     if layer.model.hold:
         for j in range(size):
@@ -184,24 +170,44 @@ def _slopes(layer, devices, rule, at, size, s):
                 slope[j], by_start[j], by_drive[j] = f(0.0), f(reached[j] == s.x[at, j]), f(0.0)
 
 
+@inline
+def _kept_by_reset(reached, spike, slope, threshold, reset, attached, soft, limited):
+    """dv/du; nothing where a soft reset was ``limited`` below the threshold."""
+    f = type(reached)
+    way = threshold - reset if soft else reached - reset
+    rest = f(1.0) if soft else f(1.0) - f(spike)
+    kept = rest - attached * slope * way
+    if soft and limited and reached - way >= below(f(math.inf), threshold, reset):
+        kept = f(0.0)
+    return kept
+
+
 @jit
-def _kept_by_reset(layer, devices, rule, at, size, s, kept):
-    """dv/du of a tick that is kept in row ``at``."""
-    reached, spike, slope = _row(s.reached, at, size), _row(s.spike, at, size), _row(s.slope, at, size)
-    threshold, reset = devices.threshold, devices.reset
-    f = type(reached[0])
-    one, zero = f(1.0), f(0.0)
-    attached = zero if rule.detach else one
-    if not layer.model.soft:
-        for j in range(size):
-            kept[j] = one - spike[j] - attached * slope[j] * (reached[j] - reset[j])
-    else:
-        cut = layer.model.kind == SKYRMION and not rule.smooth
-        for j in range(size):
-            way = threshold[j] - reset[j]
-            kept[j] = one - attached * slope[j] * way
-            if cut and reached[j] - way >= below(f(math.inf), threshold[j], reset[j]):
-                kept[j] = zero
+def _onward(reached, slope, by_start, by_drive, spike, devices, attached, most, soft, limited, carried, kappa):
+    """One tick of the recursion for kappa; ``carried`` is dv/dI so far."""
+    f = type(slope[0])
+    for j in range(slope.size):
+        top = most * devices.threshold[j]
+        eps = by_drive[j] + by_start[j] * carried[j]
+        eps = f(0.0) if reached[j] >= top else eps
+        u = min(reached[j], top)
+        kept = _kept_by_reset(u, spike[j], slope[j], devices.threshold[j], devices.reset[j], attached, soft, limited)
+        kappa[j] += slope[j] * eps
+        carried[j] = eps * kept
+
+
+@jit
+def _back(reached, slope, by_start, by_drive, spike, devices, attached, most, soft, limited, carried, grad, out):
+    """One tick of BPTT; ``carried`` is dL/dv. The gradient by the drive is added to ``out``."""
+    f = type(slope[0])
+    for j in range(slope.size):
+        top = most * devices.threshold[j]
+        u = min(reached[j], top)
+        kept = _kept_by_reset(u, spike[j], slope[j], devices.threshold[j], devices.reset[j], attached, soft, limited)
+        by_reached = grad[j] * slope[j] + carried[j] * kept
+        by_reached = f(0.0) if reached[j] >= top else by_reached
+        out[j] += by_reached * by_drive[j]
+        carried[j] = by_reached * by_start[j]
 
 
 @jit
@@ -221,36 +227,47 @@ def forward(values, first, last, layer, rule, spikes, kappa):
     ticks, n, strip = spikes.shape[1], spikes.shape[2], layer.scale.shape[1]
     s = _buffers(layer, 1, strip)
     f = type(layer.scale[0, 0])
-    carried, kept = np.empty(strip, layer.scale.dtype), np.empty(strip, layer.scale.dtype)
     for b in range(first, last):
+        mine, own = values[b], spikes[b]
         for low in range(0, n, strip):
-            high = min(low + strip, n)
-            size = high - low
-            devices = device_row(layer.devices, low, high)
-            _begin(layer, low, size, s, carried)
+            size = min(strip, n - low)
+            devices = device_row(layer.devices, low, low + size)
+            _begin(layer, low, size, s)
             for t in range(ticks):
-                _one_tick(layer, devices, values[b], low, rule, t, 0, size, s)
-                _emit(s.spike[0, :size], rule.smooth, spikes[b, t, low:high])
+                out = cut(line(own, t), low, low + size)
+                _reach(layer, devices, mine, low, t, 0, size, s)
+                _fire(layer, devices, rule, 0, size, s, out)
                 if kappa.size:
+                    total = cut(line(kappa, b), low, low + size)
+                    if t == 0:
+                        total[:] = f(0.0)
                     _slopes(layer, devices, rule, 0, size, s)
-                    _accumulate(layer, devices, rule, size, t, ticks, s, carried, kept, kappa[b, low:high])
-                _copy(s.x[1], s.x[0], size)
+                    _onward_any(layer, devices, rule, size, s, out, total)
+                _copy(line(s.x, 1), size, line(s.x, 0))
+            if kappa.size:
+                total = cut(line(kappa, b), low, low + size)
+                for j in range(size):
+                    total[j] /= f(ticks)
 
 
 @jit
-def _accumulate(layer, devices, rule, size, t, ticks, s, carried, kept, kappa):
-    """One tick of the recursion for kappa; ``carried`` is dv/dI so far."""
-    slope, by_start, by_drive = s.slope[0, :size], s.by_start[0, :size], s.by_drive[0, :size]
-    _kept_by_reset(layer, devices, rule, 0, size, s, kept)
-    f = type(slope[0])
+def _onward_any(layer, devices, rule, size, s, spike, kappa):
+    """:func:`_onward` of the layer's kind of reset."""
+    f = type(s.slope[0])
+    attached = f(not rule.detach)
+    most = f(_runs_away(layer.model))
+    row = (cut(line(s.reached, 0), 0, size), cut(s.slope, 0, size), cut(s.by_start, 0, size), cut(s.by_drive, 0, size), spike, devices, attached, most)
+    if layer.model.soft:
+        limited = layer.model.kind == SKYRMION and not rule.smooth
+        _onward(*row, True, limited, cut(s.carried, 0, size), kappa)
+    else:
+        _onward(*row, False, False, cut(s.carried, 0, size), kappa)
+
+
+@jit
+def _copy(source, size, to):
     for j in range(size):
-        eps = by_drive[j] + by_start[j] * carried[j]
-        before = f(0.0) if t == 0 else kappa[j]
-        kappa[j] = before + slope[j] * eps
-        carried[j] = eps * kept[j]
-    if t == ticks - 1:
-        for j in range(size):
-            kappa[j] /= f(ticks)
+        to[j] = source[j]
 
 
 @jit
@@ -268,31 +285,37 @@ def backward(values, first, last, layer, rule, grad, by_drive):
     """
     ticks, n, strip = grad.shape[1], grad.shape[2], layer.scale.shape[1]
     s = _buffers(layer, ticks, strip)
+    spikes = np.empty((ticks, strip), layer.scale.dtype)
     f = type(layer.scale[0, 0])
-    carried, kept = np.empty(strip, layer.scale.dtype), np.empty(strip, layer.scale.dtype)
     for b in range(first, last):
+        mine, slope, gradient = values[b], grad[b], by_drive[b]
         for low in range(0, n, strip):
-            high = min(low + strip, n)
-            size = high - low
-            devices = device_row(layer.devices, low, high)
-            _begin(layer, low, size, s, carried)
-            by_drive[b, :, low:high] = f(0.0)
+            size = min(strip, n - low)
+            devices = device_row(layer.devices, low, low + size)
+            _begin(layer, low, size, s)
             for t in range(ticks):
-                _one_tick(layer, devices, values[b], low, rule, t, t, size, s)
+                _reach(layer, devices, mine, low, t, t, size, s)
+                _fire(layer, devices, rule, t, size, s, cut(line(spikes, t), 0, size))
+            for t in range(by_drive.shape[1]):
+                gradient[t, low : low + size] = f(0.0)
             for t in range(ticks - 1, -1, -1):
                 _slopes(layer, devices, rule, t, size, s)
-                _kept_by_reset(layer, devices, rule, t, size, s, kept)
-                out = by_drive[b, t % by_drive.shape[1], low:high]
-                _back(grad[b, t, low:high], s.slope[t], s.by_start[t], s.by_drive[t], kept, carried, out)
+                out = cut(line(gradient, t % gradient.shape[0]), low, low + size)
+                _back_any(layer, devices, rule, t, size, s, cut(line(spikes, t), 0, size), cut(line(slope, t), low, low + size), out)
 
 
 @jit
-def _back(grad, slope, by_start, by_drive, kept, carried, out):
-    """One tick backwards; ``carried`` is dL/dv."""
-    for j in range(grad.size):
-        by_reached = grad[j] * slope[j] + carried[j] * kept[j]
-        out[j] += by_reached * by_drive[j]
-        carried[j] = by_reached * by_start[j]
+def _back_any(layer, devices, rule, at, size, s, spike, grad, out):
+    """:func:`_back` of the layer's kind of reset."""
+    f = type(s.slope[0])
+    attached = f(not rule.detach)
+    most = f(_runs_away(layer.model))
+    row = (cut(line(s.reached, at), 0, size), cut(s.slope, 0, size), cut(s.by_start, 0, size), cut(s.by_drive, 0, size), spike, devices, attached, most)
+    if layer.model.soft:
+        limited = layer.model.kind == SKYRMION and not rule.smooth
+        _back(*row, True, limited, cut(s.carried, 0, size), grad, out)
+    else:
+        _back(*row, False, False, cut(s.carried, 0, size), grad, out)
 
 
 @jit

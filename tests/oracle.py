@@ -105,6 +105,19 @@ def tapered(x, velocity, leak, taper, t):
     return float((end * (1 + w) - 1) / taper)
 
 
+def difference(value, x, e=1e-6):
+    """Gradient of a scalar function by central differences."""
+    grad = np.empty_like(x)
+    for i in np.ndindex(x.shape):
+        ends = []
+        for sign in (1, -1):
+            moved = x.copy()
+            moved[i] += sign * e
+            ends.append(value(moved))
+        grad[i] = (ends[0] - ends[1]) / (2 * e)
+    return grad
+
+
 def philox(counter, key, rounds=10):
     """Philox4x32 on Python integers."""
     c, k = list(counter), list(key)

@@ -18,7 +18,8 @@ from eventsim.training.gradient import gradient
 from eventsim.training.layer import Params
 from eventsim.training.loss import Objective
 from eventsim.training.model import Model
-from eventsim.training.optim import Adam, cosine
+from eventsim.training.optim import Adam
+from eventsim.training.schedule import Cosine
 from eventsim.training.signal import Array
 
 
@@ -144,7 +145,7 @@ def fit(
             repair="teacher=TeacherCache.read(...).logits",
         )
     adam = Adam(decay=config.decay)
-    state = adam.start(params)
+    state, falling = adam.start(params), Cosine()
     prepared = encoder.prepare(dataset.x)
     steps = -(-len(dataset.train) // config.batch)
     history: list[Epoch] = []
@@ -165,7 +166,7 @@ def fit(
                         expected="a finite objective",
                         repair=f"a lower rate, e.g. {config.rate / 10:g}",
                     )
-                rate = config.rate * cosine(state.steps / (steps * config.epochs))
+                rate = config.rate * falling(state.steps / (steps * config.epochs))
                 params, state = adam.step(params, step.params, state, rate)
                 params = {**params, **step.moved}
                 loss += step.value * len(ids)

@@ -13,13 +13,15 @@ from eventsim.errors import ConfigError
 from eventsim.training.signal import Array
 
 
-def cross_entropy(logits: Array, labels: NDArray[np.int64]) -> tuple[float, Array]:
+def cross_entropy(logits: Array, labels: NDArray[np.int64], smoothing: float = 0.0) -> tuple[float, Array]:
     """Cross-entropy of ``softmax(logits)`` against labels.
 
     Parameters
     ----------
     logits : array, shape (batch, classes)
     labels : array of int, shape (batch,)
+    smoothing : float
+        Share of the target that is spread evenly over all classes (Szegedy et al. 2016).
 
     Returns
     -------
@@ -30,8 +32,12 @@ def cross_entropy(logits: Array, labels: NDArray[np.int64]) -> tuple[float, Arra
     rows = np.arange(len(labels))
     log_p = log_softmax(logits, axis=1)
     grad = np.exp(log_p)
-    grad[rows, labels] -= 1
-    return float(-log_p[rows, labels].mean()), grad / len(labels)
+    grad[rows, labels] -= 1 - smoothing
+    value = -float(log_p[rows, labels].mean())
+    if smoothing:
+        grad -= smoothing / logits.shape[1]
+        value = (1 - smoothing) * value - smoothing * float(log_p.mean())
+    return value, grad / len(labels)
 
 
 def squared_error(outputs: Array, labels: NDArray[np.int64]) -> tuple[float, Array]:
@@ -93,17 +99,21 @@ class Objective:
         Of the distillation.
     gain : float
         Logits over outputs. Outputs that aim at 0 and 1 need a gain to express a probability near 1.
+    smoothing : float
+        Of the labels, for cross-entropy; see :func:`cross_entropy`.
 
     Raises
     ------
     ConfigError
-        An unknown classification, a negative weight, or a temperature or gain that is not positive.
+        An unknown classification, a negative weight, a temperature or gain that is not positive, or a smoothing that is
+        not from 0 to less than 1, or not of cross-entropy.
     """
 
     classification: str = "cross_entropy"
     alpha: float = 0.0
     temperature: float = 1.0
     gain: float = 1.0
+    smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         if self.classification not in CLASSIFICATION:
@@ -117,14 +127,22 @@ class Objective:
             ("alpha", self.alpha, self.alpha >= 0),
             ("temperature", self.temperature, self.temperature > 0),
             ("gain", self.gain, self.gain > 0),
+            ("smoothing", self.smoothing, 0 <= self.smoothing < 1),
         ):
             if not (math.isfinite(value) and usable):
                 raise ConfigError(
                     f"The {name} of the objective is not usable.",
                     given=value,
-                    expected="a weight of at least 0, a positive temperature, a positive gain",
+                    expected="a weight of at least 0, a positive temperature, a positive gain, a smoothing below 1",
                     repair=f"Objective({name}={getattr(Objective, name)})",
                 )
+        if self.smoothing and self.classification != "cross_entropy":
+            raise ConfigError(
+                "There are no labels to be smoothed.",
+                given=f"smoothing {self.smoothing} and {self.classification}",
+                expected="smoothing with cross_entropy alone",
+                repair=f"Objective('cross_entropy', smoothing={self.smoothing})",
+            )
 
     def __call__(self, outputs: Array, labels: NDArray[np.int64], teacher: Array | None) -> tuple[float, Array]:
         """Value and gradient by the outputs of a batch.
@@ -140,7 +158,7 @@ class Objective:
         if self.classification == "squared_error":
             value, grad = squared_error(outputs, labels)
         else:
-            value, grad = cross_entropy(gain * outputs, labels)
+            value, grad = cross_entropy(gain * outputs, labels, self.smoothing)
             grad = gain * grad
         if self.alpha:
             if teacher is None:

@@ -25,7 +25,7 @@ SURROGATES: dict[str, tuple[int, float]] = {
 }
 """Number of each surrogate in the kernels, and the sharpness at which its peak is 1."""
 
-_STRIP = 1024
+_STRIP = 512
 """Neurons, about, whose ticks are run together: their buffers stay in the cache."""
 
 
