@@ -306,7 +306,7 @@ def _by_weight(x: Signal, grad: Array, weight: Array, window: Window, workers: W
     plan = forward_plan(window, *images.shape[1:])
     out = np.zeros(weight.shape, weight.dtype)
     size = plan.images * math.prod(plan.canvas)
-    sparse = x.most == 1 and np.count_nonzero(images) < _SPARSE * images.size
+    sparse = x.most == 1 and bool(np.count_nonzero(images) < _SPARSE * images.size)
     columns = (linear.stripe_columns if sparse else linear.panel_columns)(weight.dtype)
     together = max(1, _AT_ONCE // (4 * size)) * plan.images
     for start in range(0, len(images), together):
