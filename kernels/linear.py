@@ -5,7 +5,7 @@ A convolution, in one or two dimensions, and a dense layer (one window as large 
     out[p, j] = sum_r sum_k canvas[base[p] + offset[r] + k] * weight[r * length + k, j]
 
 The canvas is an image, channels last, with its padding around it; a run r is a row of the window, or a part of one,
-whose inputs lie side by side. Real inputs are multiplied tile by tile; ``additions.py`` does the same for spikes and forms
+whose inputs lie side by side. Real inputs are multiplied tile by tile; ``additions.py`` does so for spikes, forming
 each sum in the same order, which gives the same bits.
 """
 

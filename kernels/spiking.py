@@ -158,6 +158,9 @@ def _fire(layer, devices, rule, at, size, s, out):
     for j in range(size):
         reached[j] = min(reached[j], most * threshold[j])
     smooth_sweep(rule.surrogate, reached, threshold, cut(s.steep, 0, size), spike)
+    if layer.model.hold:
+        for j in range(size):
+            spike[j] = type(spike[j])(0.0) if s.held[at, j] > 0 else spike[j]
     for j in range(size):
         way = threshold[j] - reset[j] if layer.model.soft else reached[j] - reset[j]
         after[j] = reached[j] - spike[j] * way
@@ -174,8 +177,8 @@ def _slopes(layer, devices, rule, at, size, s):
     slope_sweep(rule.surrogate, reached, devices.threshold, cut(s.steep, 0, size), slope)
     if layer.model.hold:
         for j in range(size):
-            if s.held[at, j] > 0:
-                slope[j], by_start[j], by_drive[j] = f(0.0), f(1.0), f(0.0)
+            if s.held[at, j] > 0:  # stands still, cut where it would fire
+                slope[j], by_start[j], by_drive[j] = f(0.0), f(reached[j] == s.x[at, j]), f(0.0)
 
 
 @inline

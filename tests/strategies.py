@@ -111,4 +111,4 @@ def frames(draw, size):
     """Spikes of a batch, shape (samples, ticks, size)."""
     shape = (draw(st.integers(1, 4)), draw(st.integers(1, 12)), size)
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    return (rng.random(shape) < draw(st.floats(0, 1))).astype(np.float32)
+    return (rng.random(shape) < draw(st.floats(0, 1))).astype(draw(st.sampled_from([np.uint8, np.float32])))

@@ -1,101 +1,191 @@
-"""RateBP: kappa against finite differences, and the layer against a naive loop."""
-
-import math
+"""RateBP: where it equals backpropagation through time, where it does not, and what it costs."""
 
 import numpy as np
 import pytest
-from eventsim.kernels.ratebp import mtj_forward, time_mean
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from eventsim import MTJ, Variation
-from tests import oracle
-from tests.strategies import mtj, seeds
+from eventsim import IF, LIF, MTJ
+from eventsim.training import Objective, gradient
+from eventsim.training.layer import Mode
+from eventsim.training.linear import Conv, Dense
+from eventsim.training.norm import BatchNorm
+from eventsim.training.pooling import AvgPool, MaxPool
+from eventsim.training.shaping import Dropout, Flatten
+from eventsim.training.signal import Signal
+from eventsim.training.spiking import Spiking
+from tests import layer_oracle
+from tests.nets import NETS, batch, moving, net
+from tests.strategies import neurons, seeds
+
+OBJECTIVE = Objective()
 
 
-def run(drive, devices, *, smooth=False, detach=True, sharpness=4.0):
-    spikes, kappa = np.empty_like(drive), np.empty((drive.shape[0], drive.shape[2]), drive.dtype)
-    mtj_forward(drive, devices.arrays(drive.dtype), sharpness, detach, smooth, spikes, kappa)
-    return spikes, kappa
+def both(model, params, x, labels, ticks, **settings):
+    return (
+        gradient(model, params, x, labels, OBJECTIVE, ticks=ticks, method=method, **settings)
+        for method in ("ratebp", "bptt")
+    )
 
 
-def drives(seed, ticks, scale=1.5):
-    return np.random.default_rng(seed % 2**32).normal(0.3, scale, (2, ticks, 3))
+def flat(found):
+    return np.concatenate([value.ravel() for value in found.params.values()])
 
 
-@given(seeds(), st.integers(1, 6), mtj(), st.floats(0.5, 8))
-def test_kappa_is_the_derivative_of_the_smooth_rate(seed, ticks, neuron, sharpness):
-    """Not detached and smooth, kappa is a plain derivative: the mean spike by a shift of the drive of all ticks."""
-    devices = neuron.draw(3, Variation.all(0.05), seed=seed)
-    drive = drives(seed, ticks)
-
-    def rate(shifted):
-        return run(shifted, devices, smooth=True, detach=False, sharpness=sharpness)[0].mean(axis=1)
-
-    e = 1e-6
-    wanted = (rate(drive + e) - rate(drive - e)) / (2 * e)
-    middle = (rate(drive + 2 * e) - rate(drive - 2 * e)) / (4 * e)
-    # near the clamp at twice the threshold the rate has a kink
-    assume(np.allclose(wanted, middle, rtol=1e-4, atol=1e-7))
-    _, kappa = run(drive, devices, smooth=True, detach=False, sharpness=sharpness)
-    assert kappa == pytest.approx(wanted, rel=1e-4, abs=1e-6)
+def agree(found, wanted, rel=1e-10):
+    assert found.logits == pytest.approx(wanted.logits, rel=1e-10, abs=1e-10)
+    size = np.abs(flat(wanted)).max()
+    assert size > 0
+    for name, value in wanted.params.items():
+        assert found.params[name] == pytest.approx(value, rel=rel, abs=rel * size), name
 
 
-@given(seeds(), st.integers(1, 8), mtj())
-def test_spikes_are_those_of_the_naive_loop(seed, ticks, neuron):
-    drive = drives(seed, ticks)
-    spikes, _ = run(drive, neuron.identical(3))
-    for b in range(2):
-        for i in range(3):
-            x = 0.0
-            for t in range(ticks):
-                q = neuron.k1 * neuron.gain * drive[b, t, i] * neuron.threshold / neuron.dt
-                x = oracle.step(x, q, -neuron.k2 / 2, neuron.dt / neuron.k1)
-                assume(abs(x - neuron.threshold) > 1e-6)
-                assert spikes[b, t, i] == (x >= neuron.threshold)
-                x = neuron.reset if x >= neuron.threshold else x
+@given(neurons(), st.booleans(), st.integers(1, 9), st.booleans(), seeds())
+def test_one_spiking_layer_on_static_input_is_exact(neuron, detach, ticks, repeated, seed):
+    """Any neuron, reset and readout: what comes in and what comes back is the same in all ticks."""
+    model = net((5,), Dense(5, 8), Spiking(neuron, detach_reset=detach), Dense(8, 4), Dense(4, 3))
+    params, (x, labels) = moving(model, seed % 2**32), batch(model, seed % 2**32, 1)
+    x = np.repeat(x, ticks, axis=1) if repeated else x
+    found, wanted = both(model, params, x, labels, ticks)
+    if np.abs(flat(wanted)).max() > 0:
+        agree(found, wanted)
 
 
-def test_one_tick_by_hand():
-    neuron = MTJ()
-    drive = np.array([[[0.7]]])
-    _, kappa = run(drive, neuron.identical(1))
-    x = float(neuron.step(0, 0.7))
-    by_drive = float(neuron.step(0, 0.7 + 1e-6) - neuron.step(0, 0.7 - 1e-6)) / 2e-6
-    p = 1 / (1 + math.exp(-4 * (x / 20 - 1)))
-    assert kappa[0, 0] == pytest.approx(4 / 20 * p * (1 - p) * by_drive, rel=1e-8)
+ENCODERS = {
+    "convolution": [Conv(2, 4), Spiking(MTJ()), AvgPool(2)],
+    "batch norm": [Conv(2, 4), BatchNorm(4), Spiking(LIF())],
+    "batch norm by ticks": [Conv(2, 4), BatchNorm(4, "tick"), Spiking(LIF(reset_mode="soft"))],
+    "pooled sums": [Conv(2, 4, padding=1), BatchNorm(4), AvgPool(2), Spiking(IF()), Conv(4, 3, (2, 2))],
+    "largest sums": [Conv(2, 4, padding=1), MaxPool(2), Spiking(IF())],
+    "dropout": [Dropout(0.2), Conv(2, 4), Spiking(LIF()), Dropout(0.5)],
+}
 
 
-def test_a_run_away_has_slope_zero_and_no_nan():
-    drive = np.array([[[60.0], [-60.0], [1e6], [0.5]]])
-    for detach in (True, False):
-        spikes, kappa = run(drive, MTJ().identical(1), detach=detach)
-        assert spikes[0, :, 0].tolist() == [1, 0, 1, 0]
-        assert np.isfinite(kappa).all()
-    _, kappa = run(drive[:, :1], MTJ().identical(1))
-    assert kappa[0, 0] == 0
+@pytest.mark.parametrize("name", ENCODERS)
+def test_encoders_of_static_images_are_exact(name):
+    model = net((8, 7, 2), *ENCODERS[name])
+    params, (x, labels) = moving(model, 0), batch(model, 0, 1)
+    agree(*both(model, params, x, labels, 5, seed=2))
 
 
-def test_detaching_the_reset_leaves_it_out():
-    """A neuron that fires in every tick carries nothing over, unless its reset is part of the derivative."""
-    drive = np.full((1, 3, 1), 1.2)
-    detached, attached = (run(drive, MTJ().identical(1), detach=detach)[1] for detach in (True, False))
-    assert detached != attached
-    one_tick = run(drive[:, :1], MTJ().identical(1))[1]
-    assert detached == pytest.approx(one_tick)
+@pytest.mark.parametrize("neuron", [MTJ(), LIF(), LIF(tau=1.0, reset_mode="soft")], ids=["MTJ", "LIF", "soft"])
+def test_deep_networks_differ_but_little(neuron):
+    """The mean of products is not the product of means; the direction is nearly the same. Three layers of weights."""
+    model = net((20,), Dense(20, 60), Spiking(neuron), Dense(60, 60), Spiking(neuron))
+    params, (x, labels) = moving(model, 0), batch(model, 0, 1, samples=32)
+    rate, through = (flat(found) for found in both(model, params, x, labels, 8))
+    cosine = rate @ through / np.linalg.norm(rate) / np.linalg.norm(through)
+    assert 0.99 < cosine < 1 - 1e-6
+    assert np.linalg.norm(rate) == pytest.approx(np.linalg.norm(through), rel=0.1)
 
 
-@given(seeds())
-def test_single_precision_follows_double(seed):
-    drive = drives(seed, 5)
-    spikes, kappa = run(drive.astype(np.float32), MTJ().identical(3))
-    wanted_spikes, wanted = run(drive.astype(np.float32).astype(float), MTJ().identical(3))
-    assume(np.array_equal(spikes, wanted_spikes))
-    assert kappa == pytest.approx(wanted, rel=1e-3, abs=1e-4)
+@pytest.mark.parametrize("ticks", [1, 4])
+def test_the_authors_gradient_is_divided_by_the_ticks(ticks):
+    model = NETS["convolution"]
+    params, (x, labels) = moving(model, 0), batch(model, 0, ticks)
+    exact, author = (gradient(model, params, x, labels, OBJECTIVE, scale=scale) for scale in ("exact", "author"))
+    assert author.value == exact.value
+    for name, value in exact.params.items():
+        assert author.params[name] == pytest.approx(value / ticks, rel=1e-12, abs=1e-15)
 
 
-def test_time_mean_is_the_mean():
-    drive = np.random.default_rng(0).normal(size=(4, 7, 3))
-    mean = np.empty((4, 3))
-    time_mean(drive, mean)
-    assert mean == pytest.approx(drive.mean(axis=1), rel=1e-13)
+def test_the_scale_is_left_alone_for_backpropagation_through_time():
+    model = NETS["dense"]
+    params, (x, labels) = moving(model, 0), batch(model, 0, 3)
+    exact, author = (
+        gradient(model, params, x, labels, OBJECTIVE, method="bptt", scale=scale) for scale in ("exact", "author")
+    )
+    assert np.array_equal(flat(author), flat(exact))
+
+
+@given(st.sampled_from(["batch", "tick", "last"]), st.integers(1, 5), seeds())
+def test_batch_norm_of_rates_goes_through_mean_and_variance_of_the_rates(statistics, ticks, seed):
+    """With the statistics of the spiking pass; those of single ticks become their mean and their harmonic mean."""
+    rng, layer = np.random.default_rng(seed % 2**32), BatchNorm(3, statistics)
+    x = rng.normal(1, 2, (4, ticks, 6, 3)) + rng.normal(0, 1, (ticks, 1, 3))
+    grad, params = (
+        rng.normal(size=(4, 1, 6, 3)),
+        {name: row.astype(float) for name, row in layer.initial(0, "").items()},
+    )
+    params["gamma"] = rng.normal(size=3)
+    mode = Mode(ticks, "ratebp")
+    back = layer.backward(params, layer.forward(params, Signal(x), mode).kept, grad, mode, True)
+    parts = [x] if statistics == "batch" else list(np.moveaxis(x, 1, 0))
+    found = [layer_oracle.normalise(part, 1, 0, layer.eps)[1:] for part in parts]
+    mean = np.mean([mean for mean, _ in found], axis=0)
+    inverse = [1 / (variance + layer.eps) for _, variance in found]
+    width = np.sqrt(inverse[-1] if statistics == "last" else np.mean(inverse, axis=0))
+    wanted = layer_oracle.normalise_back(x.mean(axis=1, keepdims=True), mean, width, params["gamma"], grad)
+    for mine, other in zip((back.grad, back.params["gamma"], back.params["beta"]), wanted, strict=True):
+        assert mine == pytest.approx(other, rel=1e-9, abs=1e-10)
+
+
+@given(st.integers(1, 6), seeds())
+def test_largest_of_windows_are_routed_by_rate_or_by_time(ticks, seed):
+    rng = np.random.default_rng(seed % 2**32)
+    x, grad = rng.normal(size=(2, ticks, 4, 4, 3)), rng.normal(size=(2, 1, 2, 2, 3))
+    mode, found = Mode(ticks, "ratebp"), {}
+    for router in ("rate", "time"):
+        layer = MaxPool(2, router=router)
+        found[router] = layer.backward({}, layer.forward({}, Signal(x), mode).kept, grad, mode, True).grad[:, 0]
+    spread = np.repeat(np.repeat(grad[:, 0], 2, axis=1), 2, axis=2)
+    by_rate = layer_oracle.pool(x.mean(axis=1), (2, 2), (2, 2), "largest")[1]
+    by_tick = layer_oracle.pool(x.reshape(-1, 4, 4, 3), (2, 2), (2, 2), "largest")[1].reshape(x.shape)
+    assert found["rate"] == pytest.approx(spread * by_rate, rel=1e-12)
+    assert found["time"] == pytest.approx(spread * by_tick.mean(axis=1), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("spikes", [True, False], ids=["spikes", "real"])
+def test_what_is_kept_does_not_grow_with_the_ticks(name, spikes):
+    """For RateBP; backpropagation through time keeps every tick."""
+    kept = {}
+    model = NETS[name]
+    params = moving(model, 0)
+    for ticks in (2, 32):
+        x, labels = batch(model, 0, ticks, spikes=spikes)
+        kept[ticks] = [found.backward_bytes for found in both(model, params, x, labels, ticks)]
+    assert kept[2][0] == kept[32][0] > 0
+    assert kept[32][1] > 8 * kept[2][1]
+
+
+@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("method", ["bptt", "ratebp"])
+def test_static_input_is_the_input_repeated_in_every_tick(name, method):
+    """Spikes, gradients and running statistics."""
+    model, ticks = NETS[name], 5
+    params, (x, labels) = moving(model, 3), batch(model, 3, 1)
+    long = np.repeat(x, ticks, axis=1)
+    for short, each in zip(model.spikes(params, x, ticks), model.spikes(params, long), strict=True):
+        assert np.array_equal(short, each)
+    static, repeated = (
+        gradient(model, params, value, labels, OBJECTIVE, ticks=ticks, method=method) for value in (x, long)
+    )
+    assert static.rates == repeated.rates
+    agree(static, repeated, rel=1e-8)
+    for key, value in repeated.moved.items():
+        assert static.moved[key] == pytest.approx(value, rel=1e-9, abs=1e-12)
+
+
+def test_statistics_of_single_ticks_move_once_a_tick():
+    """Those of all ticks together move once a batch."""
+    x, rows = np.random.default_rng(0).normal(3, 1, (6, 4, 2)), {}
+    for statistics in ("batch", "tick"):
+        layer = BatchNorm(2, statistics)
+        params = {name: row.astype(float) for name, row in layer.initial(0, "").items()}
+        rows[statistics] = layer.forward(params, Signal(x), Mode(4, "ratebp")).moved["mean"]
+    by_tick = np.zeros(2)
+    for t in range(4):
+        by_tick = 0.9 * by_tick + 0.1 * x[:, t].mean(axis=0)
+    assert rows["tick"] == pytest.approx(by_tick)
+    assert rows["batch"] == pytest.approx(0.1 * x.mean(axis=(0, 1)))
+
+
+def test_an_image_may_be_flattened_anywhere():
+    shapes = [
+        net((4, 4, 2), Conv(2, 3), BatchNorm(3), *order)
+        for order in ([Spiking(LIF()), Flatten()], [Flatten(), Spiking(LIF())])
+    ]
+    params, (x, labels) = moving(shapes[0], 0), batch(shapes[0], 0, 3)
+    one, other = (gradient(model, params, x, labels, OBJECTIVE) for model in shapes)
+    assert np.array_equal(flat(one), flat(other))

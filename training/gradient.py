@@ -11,7 +11,7 @@ from eventsim.errors import ConfigError, DataError
 from eventsim.parallel import ALONE, Workers
 from eventsim.training.layer import Method, Mode, Params
 from eventsim.training.loss import Objective
-from eventsim.training.model import Model
+from eventsim.training.model import Model, check_ticks
 from eventsim.training.signal import Array, Signal, bytes_kept
 
 Scale = Literal["exact", "author"]
@@ -100,7 +100,7 @@ def gradient(
         )
     mode = Mode(ticks, method, workers, smooth, seed, step)
     forward = model.forward(params, x, mode)
-    value, grad = objective(forward.logits, labels, teacher)
+    value, grad = objective(forward.logits, np.asarray(labels, np.int64), teacher)
     if method == "ratebp" and scale == "author":
         grad = grad / grad.dtype.type(ticks)
     kept = bytes_kept(forward.kept)
@@ -115,7 +115,7 @@ def check_batch(model: Model, x: ArrayLike | Signal, labels: NDArray[np.integer]
     labels = np.asarray(labels)
     fits = labels.shape == (len(x.values),) and labels.dtype.kind in "iu"
     if not fits or not ((labels >= 0) & (labels < model.classes)).all():
-        span = f", from {labels.min()} to {labels.max()}" if labels.size else ""
+        span = f", from {labels.min()} to {labels.max()}" if labels.size and labels.dtype.kind in "iuf" else ""
         raise DataError(
             "The labels do not fit the batch.",
             given=f"labels of {labels.dtype}, shape {labels.shape}{span}, for {len(x.values)} samples",
@@ -125,16 +125,3 @@ def check_batch(model: Model, x: ArrayLike | Signal, labels: NDArray[np.integer]
             else "labels.astype(int)",
         )
     return x
-
-
-def check_ticks(x: Signal, ticks: int | None) -> int:
-    """Number of ticks of a pass; raises :class:`ConfigError` if it is none, or not that of the signal."""
-    wanted = x.ticks if ticks is None else ticks
-    if isinstance(wanted, bool) or not isinstance(wanted, int | np.integer) or wanted < 1 or x.ticks not in (1, wanted):
-        raise ConfigError(
-            "The number of ticks is not usable.",
-            given=f"ticks={ticks} for a signal of {x.ticks}",
-            expected="at least 1, and as many as the signal has unless it is static",
-            repair=f"ticks={max(x.ticks, 4) if x.ticks == 1 else x.ticks}",
-        )
-    return int(wanted)

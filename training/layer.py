@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from eventsim.kernels import norm
 from eventsim.parallel import ALONE, Workers
@@ -37,6 +37,8 @@ class Mode:
         Hand out the spikes of every spiking layer.
     place : str
         Where in the model the layer stands.
+    kind : dtype
+        Type of real numbers that are made of whole ones: that of the parameters.
     """
 
     ticks: int = 1
@@ -47,6 +49,7 @@ class Mode:
     step: int = 0
     watch: bool = False
     place: str = ""
+    kind: DTypeLike = np.float32
 
     @property
     def training(self) -> bool:

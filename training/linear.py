@@ -221,7 +221,7 @@ class Conv(_Weighted):
 
     def window(self) -> Window:
         flat = len(self.size) == 1
-        size = (1, *self.size) if flat else (self.size[0], self.size[1])
+        size = (1, self.size[0]) if flat else (self.size[0], self.size[1])
         stride = (1 if flat else self.stride, self.stride)
         return Window(size, stride, (0 if flat else self.padding, self.padding), self.groups)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eventsim.errors import NetworkError
+from eventsim.errors import ConfigError, NetworkError
 from eventsim.kernels.spiking import time_mean
 from eventsim.parallel import ALONE, Workers
 from eventsim.training.layer import Back, Layer, Mode, Params, Shape, Step
@@ -96,6 +96,19 @@ class Pass(NamedTuple):
     """Spikes of each, where the mode asks for them."""
 
 
+def check_ticks(x: Signal, ticks: int | None) -> int:
+    """Number of ticks of a pass; raises :class:`ConfigError` if it is none, or not that of the signal."""
+    wanted = x.ticks if ticks is None else ticks
+    if isinstance(wanted, bool) or not isinstance(wanted, int | np.integer) or wanted < 1 or x.ticks not in (1, wanted):
+        raise ConfigError(
+            "The number of ticks is not usable.",
+            given=f"ticks={ticks} for a signal of {x.ticks}",
+            expected="at least 1, and as many as the signal has unless it is static",
+            repair=f"ticks={max(x.ticks, 4) if x.ticks == 1 else x.ticks}",
+        )
+    return int(wanted)
+
+
 @dataclass(frozen=True)
 class Model:
     """A chain of layers for samples of one shape; parameters are a value beside it.
@@ -146,17 +159,18 @@ class Model:
     ) -> Array:
         """Logits of a batch in evaluation, shape (batch, classes)."""
         x = self.signal(x)
-        return self.forward(params, x, Mode(ticks or x.ticks, workers=workers)).logits
+        return self.forward(params, x, Mode(check_ticks(x, ticks), workers=workers)).logits
 
     def spikes(self, params: Params, x: ArrayLike | Signal, ticks: int | None = None) -> list[NDArray[np.uint8]]:
         """Output of every spiking layer in evaluation, shape (batch, ticks, ...) each."""
         x = self.signal(x)
-        return list(self.forward(params, x, Mode(ticks or x.ticks, watch=True)).spikes.values())
+        return list(self.forward(params, x, Mode(check_ticks(x, ticks), watch=True)).spikes.values())
 
     def forward(self, params: Params, x: Signal, mode: Mode) -> Pass:
         """A pass in any mode."""
+        mode = replace(mode, kind=np.result_type(np.float32, *params.values()))
         step = self.chain.forward(params, x, mode)
-        rows = np.ascontiguousarray(step.signal.plain())
+        rows = np.ascontiguousarray(step.signal.plain(mode.kind))
         logits = np.empty((len(rows), rows.shape[2]), rows.dtype)
         time_mean(rows, logits)
         return Pass(logits, rows.shape[1], step.kept, step.moved, step.rates, step.spikes)

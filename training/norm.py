@@ -84,14 +84,14 @@ class BatchNorm:
         """Only the line beside the values changes."""
         kind = params["gamma"].dtype
         gamma, beta = params["gamma"].astype(np.float64), params["beta"].astype(np.float64)
+        scale, bias = (row.astype(np.float64) for row in x.line(np.float64))
         if not mode.training:
-            scale, bias = (row.astype(np.float64) for row in x.line(np.float64))
             factor = gamma / np.sqrt(params["variance"].astype(np.float64) + self.eps)
             line = factor * scale, beta + factor * (bias - params["mean"])
             return Step(x._replace(scale=line[0].astype(kind), bias=line[1].astype(kind)))
-        if x.whole or (self.statistics != "batch" and x.scale is not None and len(x.scale) > 1):
+        if x.whole or len(scale) > 1:  # values of one line, whose moments are those of the values but for that line
             x = Signal(x.plain(kind))
-        scale, bias = x.line(np.float64)
+            scale, bias = np.ones((1, 1)), np.zeros((1, 1))
         mean, variance = self._moments(x.values, mode)
         slope = 1 / np.sqrt(variance * scale**2 + self.eps)
         width = scale * slope

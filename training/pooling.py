@@ -158,7 +158,7 @@ class MaxPool(_Pool):
 
     def forward(self, params: object, x: Signal, mode: Mode) -> Step:
         if x.unit is None or x.unit < 0:
-            x = Signal(x.plain())
+            x = Signal(x.plain(mode.kind))
         out, winner = self._largest(x.values, mode)
         kept = None
         if mode.method == "bptt" or x.ticks == 1:

@@ -16,7 +16,7 @@ class ReLU(Parameterless):
     """``max(x, 0)``, for teachers."""
 
     def forward(self, params: object, x: Signal, mode: Mode) -> Step:
-        y = x.plain()
+        y = x.plain(mode.kind)
         positive = y > 0
         kept = mode.keep(Signal(positive.view(np.uint8), most=1)) if mode.training else None
         return Step(Signal(np.where(positive, y, y.dtype.type(0))), kept)
@@ -36,8 +36,8 @@ class Flatten(Parameterless):
         shape = x.values.shape
         rows = x.values.reshape(*shape[:2], -1)
         times = (1, rows.shape[2] // shape[-1])
-        lines = (row if row is None or row.shape[1] == 1 else np.tile(row, times) for row in (x.scale, x.bias))
-        return Step(Signal(rows, *lines, most=x.most), shape[2:])
+        scale, bias = (row if row is None or row.shape[1] == 1 else np.tile(row, times) for row in (x.scale, x.bias))
+        return Step(Signal(rows, scale, bias, x.most), shape[2:])
 
     def backward(self, params: object, kept: Shape, grad: Array, mode: Mode, inner: bool) -> Back:
         return Back(grad.reshape(*grad.shape[:2], *kept) if inner else None)
@@ -68,7 +68,7 @@ class Dropout(Parameterless):
         if not mode.training or self.rate == 0:
             return Step(x)
         if x.bias is not None:
-            x = Signal(x.plain())
+            x = Signal(x.plain(mode.kind))
         shape = (len(x.values), 1, *x.values.shape[2:])
         u = keys.uniform(mode.seed, f"dropout/{mode.place}", size_of(shape), mode.step)
         kept = (u >= self.rate).reshape(shape)

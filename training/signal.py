@@ -58,7 +58,7 @@ class Signal(NamedTuple):
     def plain(self, dtype: DTypeLike = np.float32) -> Array:
         """What the signal stands for, as real numbers of a type (that of the values, if they are real)."""
         dtype = dtype if self.whole else self.values.dtype
-        values = self.values.astype(dtype, copy=False)
+        values: Array = self.values.astype(dtype, copy=False)
         if self.scale is None and self.bias is None:
             return values
         scale, bias = (along_ticks(row, self.values.ndim) for row in self.line(dtype))
@@ -123,6 +123,13 @@ def signal(x: ArrayLike | Signal, shape: tuple[int, ...]) -> Signal:
             repair="x[:, None] for static samples, which have no axis of ticks",
         )
     values = values.reshape(*values.shape[:2], *shape)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise DataError(
+            "The batch has values that are not finite.",
+            given=f"{np.count_nonzero(~np.isfinite(values))} of {values.size}",
+            expected="finite values",
+            repair="drop or replace those samples",
+        )
     if isinstance(x, Signal):
         return x._replace(values=values)
     if values.dtype.kind != "f":
@@ -134,11 +141,4 @@ def signal(x: ArrayLike | Signal, shape: tuple[int, ...]) -> Signal:
                 repair="x.astype(np.float32)",
             )
         return Signal(values.astype(np.uint8), most=1)
-    if not np.isfinite(values).all():
-        raise DataError(
-            "The batch has values that are not finite.",
-            given=f"{np.count_nonzero(~np.isfinite(values))} of {values.size}",
-            expected="finite values",
-            repair="drop or replace those samples",
-        )
     return Signal(values if values.dtype in (np.float32, np.float64) else values.astype(np.float32))

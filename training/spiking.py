@@ -113,7 +113,7 @@ class Spiking(Parameterless):
     def forward(self, params: Params, x: Signal, mode: Mode) -> Step:
         """Spikes of every tick, in bytes."""
         if x.whole:
-            x = Signal(x.plain())
+            x = Signal(x.plain(mode.kind))
         ticks = max(mode.ticks, x.ticks)
         shape = x.values.shape
         spikes = np.empty((shape[0], ticks, *shape[2:]), x.values.dtype if mode.smooth else np.uint8)

@@ -1,0 +1,188 @@
+"""Layers with weights: sums and gradients against loops, and the same bits whichever way they are computed."""
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eventsim.kernels import linear
+from eventsim.kernels._vector import Tile, product_tile
+from eventsim.parallel import ALONE, Workers, cores
+from eventsim.training.linear import _by_input, _by_weight, _sums
+from eventsim.training.signal import Signal
+from eventsim.training.window import Window, forward_plan
+from tests import layer_oracle
+
+KINDS = (np.float32, np.float64)
+kinds = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+
+
+class Case(NamedTuple):
+    """A layer, images of spikes for it, and a gradient by its sums."""
+
+    window: Window
+    spikes: np.ndarray
+    weight: np.ndarray
+    grad: np.ndarray
+
+    @property
+    def matrix(self):
+        return self.weight.reshape(-1, self.weight.shape[-1])
+
+    @property
+    def where(self):
+        return self.window.stride, self.window.padding, self.window.groups
+
+    def of(self, kind):
+        return self._replace(weight=self.weight.astype(kind), grad=self.grad.astype(kind))
+
+
+@st.composite
+def cases(draw, whole=False):
+    """Windows of every kind, from dense layers to strided, padded and grouped convolutions, channels odd and even."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    form = draw(st.sampled_from(["dense", "flat", "image"]))
+    groups = draw(st.sampled_from([1, 1, 2, 3]))
+    depth, own = draw(st.sampled_from([1, 2, 3, 5, 8, 16, 67])), draw(st.sampled_from([1, 2, 7, 16, 33]))
+    if form == "dense":
+        groups, depth, own = 1, draw(st.integers(1, 300)), draw(st.integers(1, 70))
+    size = tuple(1 if form == "dense" or (form == "flat" and k == 0) else draw(st.integers(1, 4)) for k in (0, 1))
+    stride = tuple(1 if n == 1 else draw(st.integers(1, 3)) for n in size)
+    padding = tuple(draw(st.integers(0, n - 1)) for n in size)
+    images = draw(st.sampled_from([1, 2, 70] if form == "dense" else [1, 2, 9]))
+    room = tuple(1 if n == 1 and form != "image" else draw(st.integers(n, n + 4)) for n in size)
+    spikes = rng.random((images, *room, groups * depth)) < draw(st.sampled_from([0.0, 0.1, 0.5, 1.0]))
+    window = Window(size, stride, padding, groups)
+    weight = rng.normal(size=(*size, depth, groups * own))
+    if whole:
+        weight = rng.integers(-(2**12), 2**12, weight.shape)
+    grad = rng.normal(size=(images, *window.reach(*room), groups * own))
+    return Case(window, spikes.astype(np.uint8), weight, grad)
+
+
+def close(found, wanted, kind):
+    """To rounding of sums of some hundred numbers."""
+    size = np.abs(wanted).max(initial=1)
+    assert found == pytest.approx(wanted, rel=0, abs=(1e-4 if kind == np.float32 else 1e-12) * size)
+
+
+def sums(images, case, way, workers=ALONE):
+    """Sums by one of both kernels, and the number of windows as rows."""
+    plan = forward_plan(case.window, *images.shape[1:])
+    width = linear.stripe_columns if way is linear.additions else linear.panel_columns
+    weight, groups = case.matrix, case.window.groups
+    columns = width(weight.dtype)
+    panels = np.empty((groups * -(-(weight.shape[1] // groups) // columns), len(weight), columns), weight.dtype)
+    linear.pack(weight, groups, columns, panels)
+    out = np.full((case.grad.size // weight.shape[1], weight.shape[1]), np.nan, weight.dtype)
+    workers(lambda a, z: way(images, a, z, plan, panels, out), linear.blocks(len(images), plan))
+    return out.reshape(case.grad.shape)
+
+
+@kinds
+@given(cases())
+def test_sums_are_those_of_the_loops_and_spikes_add_up_to_the_same_bits(kind, case):
+    case = case.of(kind)
+    added, multiplied = (sums(case.spikes, case, way) for way in (linear.additions, linear.products))
+    assert np.array_equal(added, multiplied)
+    close(added, layer_oracle.convolve(case.spikes, case.weight, *case.where), kind)
+    assert np.array_equal(added, sums(case.spikes.astype(kind), case, linear.products))
+
+
+@kinds
+@given(cases())
+def test_sums_of_real_inputs_are_those_of_the_loops(kind, case):
+    case = case.of(kind)
+    real = (case.spikes + np.sin(np.arange(case.spikes.size)).reshape(case.spikes.shape)).astype(kind)
+    close(sums(real, case, linear.products), layer_oracle.convolve(real, case.weight, *case.where), kind)
+
+
+@given(cases(whole=True))
+def test_sums_of_whole_weights_are_exact(case):
+    """A window of 1,072 inputs with weights below 2**12 stays below 2**24."""
+    exact = layer_oracle.convolve(case.spikes, case.weight, *case.where)
+    case = case.of(np.float32)
+    for way in (linear.additions, linear.products):
+        assert np.array_equal(sums(case.spikes, case, way), exact)
+
+
+@kinds
+@given(cases())
+def test_gradients_are_those_of_the_loops(kind, case):
+    case = case.of(kind)
+    values, grad = case.spikes[:, None], case.grad[:, None]
+    by_image, by_weight = layer_oracle.convolve_back(case.spikes, case.weight, case.grad, *case.where)
+    own = _by_input(grad, case.matrix, case.window, case.spikes.shape[1:3], ALONE)
+    close(own.reshape(case.spikes.shape), by_image, kind)
+    listed = _weights(case, Signal(values, most=1), grad)
+    close(listed, by_weight, kind)
+    assert np.array_equal(listed, _weights(case, Signal(values.astype(kind)), grad))
+
+
+def _weights(case, x, grad, workers=ALONE):
+    return _by_weight(x, grad, case.matrix, case.window, workers).reshape(case.weight.shape)
+
+
+@given(cases())
+def test_a_sparse_batch_is_added_and_a_dense_one_multiplied_to_the_same_bits(case):
+    """What the layers call chooses by the number of spikes."""
+    case = case.of(np.float32)
+    chosen = _sums(case.spikes[:, None], case.matrix, case.window, ALONE, binary=True)
+    assert np.array_equal(chosen.reshape(case.grad.shape), sums(case.spikes, case, linear.products))
+
+
+@pytest.mark.skipif(cores() < 2, reason="one core")
+@kinds
+@given(case=cases())
+def test_no_bit_depends_on_the_number_of_threads(kind, case):
+    case = case.of(kind)
+    values, grad = case.spikes[:, None], case.grad[:, None]
+    with Workers(2) as two:
+        for way in (linear.additions, linear.products):
+            assert np.array_equal(sums(case.spikes, case, way, two), sums(case.spikes, case, way))
+        where = case.matrix, case.window, case.spikes.shape[1:3]
+        assert np.array_equal(_by_input(grad, *where, two), _by_input(grad, *where, ALONE))
+        for x in (Signal(values, most=1), Signal(values.astype(kind))):
+            assert np.array_equal(_weights(case, x, grad, two), _weights(case, x, grad))
+
+
+def tile_sums(tile):
+    """Sums of windows by a tile of another shape."""
+    multiply = product_tile(tile)
+
+    @numba.njit
+    def call(zero, x, bases, offsets, runs, length, panel, out, stride):
+        multiply(zero, x, bases, offsets, runs, length, panel, out, stride, True)
+
+    def run(x, base, offset, length, weight):
+        columns, targets = tile.vectors * tile.width // x.itemsize, weight.shape[1]
+        base = np.pad(base, (0, -len(base) % tile.rows), mode="edge")
+        weight = np.pad(weight, ((0, 0), (0, -targets % columns)))
+        out = np.empty((len(base), weight.shape[1]), x.dtype)
+        for column in range(0, weight.shape[1], columns):
+            panel = np.ascontiguousarray(weight[:, column : column + columns])
+            for p in range(0, len(base), tile.rows):
+                first = out[p:, column:].ctypes.data
+                where = x.ctypes.data, base[p:].ctypes.data, offset.ctypes.data, len(offset), length
+                call(x.dtype.type(0), *where, panel.ctypes.data, first, weight.shape[1])
+        return out[:, :targets]
+
+    return run
+
+
+TILES = [tile_sums(tile) for tile in (Tile(1, 1, 16), Tile(3, 2, 32), Tile(8, 1, 64))]
+
+
+@kinds
+@given(st.integers(1, 5), st.integers(1, 40), st.integers(1, 30), st.integers(0, 2**32))
+def test_no_bit_depends_on_the_shape_of_the_tile(kind, runs, length, targets, seed):
+    rng = np.random.default_rng(seed)
+    x, weight = rng.normal(size=400).astype(kind), rng.normal(size=(runs * length, targets)).astype(kind)
+    base, offset = rng.integers(0, 100, 11), rng.integers(0, 200, runs)
+    found = [run(x, base, offset, length, weight)[: len(base)] for run in TILES]
+    assert all(np.array_equal(found[0], other) for other in found[1:])
+    rows = [np.concatenate([x[b + o : b + o + length] for o in offset]) for b in base]
+    close(found[0], np.array(rows, np.float64) @ weight, kind)
