@@ -31,7 +31,7 @@ class Gradient(NamedTuple):
     rates: dict[str, float]
     """Mean spikes per neuron and tick, of each spiking layer."""
     backward_bytes: int
-    """What the forward pass kept for the backward pass."""
+    """What the forward pass kept for the backward pass, besides the parameters."""
 
 
 def gradient(
@@ -103,7 +103,7 @@ def gradient(
     value, grad = objective(forward.logits, np.asarray(labels, np.int64), teacher)
     if method == "ratebp" and scale == "author":
         grad = grad / grad.dtype.type(ticks)
-    kept = bytes_kept(forward.kept)
+    kept = bytes_kept(forward.kept, params)
     return Gradient(
         value, forward.logits, model.backward(params, forward, grad, mode), forward.moved, forward.rates, kept
     )

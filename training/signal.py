@@ -75,22 +75,28 @@ def counts_type(most: int) -> type[np.unsignedinteger[Any]]:
     return np.uint8 if most < 2**8 else np.uint16 if most < 2**16 else np.uint32
 
 
-def bytes_kept(kept: object) -> int:
-    """Bytes of the arrays that a backward pass needs, each counted once."""
+def bytes_kept(kept: object, params: dict[str, Array]) -> int:
+    """Bytes of the arrays that a backward pass needs besides the parameters, each counted once."""
+    known = {id(_owner(value)) for value in params.values()}
     found: dict[int, int] = {}
 
     def visit(value: object) -> None:
         if isinstance(value, np.ndarray):
-            owner = value if value.base is None else value.base
-            found[id(owner)] = max(found.get(id(owner), 0), value.nbytes)
-        elif isinstance(value, dict):
-            visit(list(value.values()))
+            if id(_owner(value)) not in known:
+                found[id(_owner(value))] = max(found.get(id(_owner(value)), 0), value.nbytes)
         elif isinstance(value, tuple | list):
             for part in value:
                 visit(part)
 
     visit(kept)
     return sum(found.values())
+
+
+def _owner(array: NDArray[Any]) -> NDArray[Any]:
+    """The array that owns the memory of a view."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
 
 
 def size_of(shape: tuple[int, ...]) -> int:
