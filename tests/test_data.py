@@ -111,7 +111,7 @@ def test_mnist_with_a_truncated_file_is_refused(data_folder, tmp_path):
 def test_gaussian_threshold_fires_with_the_stated_probability():
     n, x = 40_000, np.linspace(0, 1, 8, dtype=np.float32)
     encoder = GaussianThreshold(3, seed=1)
-    spikes = encoder(encoder.prepare(np.tile(x, (n, 1))), np.arange(n), epoch=1)
+    spikes = encoder(encoder.prepare(np.tile(x, (n, 1))), np.arange(n), epoch=1).values
     wanted = ndtr((x - 0.5) / 0.25)
     assert np.abs(spikes.mean(axis=(0, 1)) - wanted).max() < 5 * 0.5 / math.sqrt(3 * n)
     assert set(np.unique(spikes)) == {0, 1}
@@ -124,15 +124,23 @@ def test_a_sample_is_encoded_by_its_key_alone(seed, epoch, order):
     encoder = GaussianThreshold(2, seed=seed)
     rng = np.random.default_rng(0)
     x, ids = rng.random((6, 9)).astype(np.float32), np.arange(100, 106)
-    whole = encoder(encoder.prepare(x), ids, epoch)
-    shuffled = encoder(encoder.prepare(x[order]), ids[order], epoch)
+    whole = encoder(encoder.prepare(x), ids, epoch).values
+    shuffled = encoder(encoder.prepare(x[order]), ids[order], epoch).values
     assert np.array_equal(shuffled, whole[order])
-    assert not np.array_equal(encoder(encoder.prepare(x), ids, epoch + 1), whole)
+    assert not np.array_equal(encoder(encoder.prepare(x), ids, epoch + 1).values, whole)
 
 
 def test_direct_is_direct():
     x = np.random.default_rng(0).random((3, 4)).astype(np.float32)
-    assert np.array_equal(Direct()(Direct().prepare(x), np.arange(3), 1)[:, 0], x)
+    signal = Direct(4)(Direct(4).prepare(x), np.arange(3), 1)
+    assert np.array_equal(signal.values[:, 0], x)
+    assert signal.ticks == 1
+
+
+@pytest.mark.parametrize("ticks", [0, -1, 2.0, True, 70_000])
+def test_an_unusable_number_of_ticks_is_refused(ticks):
+    with pytest.raises(ConfigError):
+        Direct(ticks)
 
 
 @pytest.mark.parametrize("arguments", [(0, 0), (-1, 0), (70_000, 0), (1, -1), (1, 0, 0.5, 0.0), (1, 0, 0.5, math.nan)])
