@@ -6,8 +6,8 @@
 ``conv`` is 64C3-64C3-AP2-128C3-128C3-AP2-256C3-256C3-AP2-256-10 on 32 x 32 x 3 with batch normalisation, ``mlp`` is
 784-800-10; inputs are the same in every tick. ``--steps`` are ticks. Neurons are leaky ones with leak 0.2, threshold 1,
 soft reset and a sigmoid surrogate, as in the peers, or MTJs. ``--peer`` names the Python of an environment with torch
-(and spikingjelly, if that is to be measured too): peers run the same work (``benchmarks/peers/train_torch.py``) in turns
-with ours.
+(and spikingjelly, if that is to be measured too): peers run the same work in turns with ours
+(``benchmarks/peers/train_torch.py``).
 
 Prints one JSON line last: medians over all rounds. ``gflops`` counts the operations of the method on dense arrays (two
 per weight and place), of which sparse layers do fewer; ``backward_bytes`` is what the forward pass keeps for the

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventsim.kernels import linear
+from eventsim.kernels import additions, linear
 from eventsim.kernels._vector import Tile, product_tile
 from eventsim.parallel import ALONE, Workers, cores
-from eventsim.training.linear import _by_input, _by_weight, _sums
 from eventsim.training.signal import Signal
+from eventsim.training.sums import by_input_of, by_weight_of, sums_of
 from eventsim.training.window import Window, forward_plan
 from tests import layer_oracle
 
@@ -25,6 +25,8 @@ class Case(NamedTuple):
 
     window: Window
     spikes: np.ndarray
+    """Whole numbers up to ``most``."""
+    most: int
     weight: np.ndarray
     grad: np.ndarray
 
@@ -54,13 +56,15 @@ def cases(draw, whole=False):
     padding = tuple(draw(st.integers(0, n - 1)) for n in size)
     images = draw(st.sampled_from([1, 2, 70] if form == "dense" else [1, 2, 9]))
     room = tuple(1 if n == 1 and form != "image" else draw(st.integers(n, n + 4)) for n in size)
+    most = draw(st.sampled_from([1, 1, 4]))
     spikes = rng.random((images, *room, groups * depth)) < draw(st.sampled_from([0.0, 0.1, 0.5, 1.0]))
+    spikes = spikes * rng.integers(1, most + 1, spikes.shape)
     window = Window(size, stride, padding, groups)
     weight = rng.normal(size=(*size, depth, groups * own))
     if whole:
-        weight = rng.integers(-(2**12), 2**12, weight.shape)
+        weight = rng.integers(-(2**10), 2**10, weight.shape)
     grad = rng.normal(size=(images, *window.reach(*room), groups * own))
-    return Case(window, spikes.astype(np.uint8), weight, grad)
+    return Case(window, spikes.astype(np.uint8), most, weight, grad)
 
 
 def close(found, wanted, kind):
@@ -69,14 +73,26 @@ def close(found, wanted, kind):
     assert found == pytest.approx(wanted, rel=0, abs=(1e-4 if kind == np.float32 else 1e-12) * size)
 
 
-def sums(images, case, way, workers=ALONE):
-    """Sums by one of both kernels, and the number of windows as rows."""
+def multiplied(images, case, workers=ALONE):
+    """Sums by multiplication of all inputs."""
+    return _sums(images, case, linear.panel_columns, linear.products, workers)
+
+
+def added(images, case, workers=ALONE):
+    """Sums by addition for what is not 0."""
+
+    def way(*where):
+        additions.additions(*where[:-1], case.most > 1, where[-1])
+
+    return _sums(images, case, additions.stripe_columns, way, workers)
+
+
+def _sums(images, case, width, way, workers):
     plan = forward_plan(case.window, *images.shape[1:])
-    width = linear.stripe_columns if way is linear.additions else linear.panel_columns
     weight, groups = case.matrix, case.window.groups
     columns = width(weight.dtype)
     panels = np.empty((groups * -(-(weight.shape[1] // groups) // columns), len(weight), columns), weight.dtype)
-    linear.pack(weight, groups, columns, panels)
+    linear.pack(weight, groups, columns, 0, len(panels), panels)
     out = np.full((case.grad.size // weight.shape[1], weight.shape[1]), np.nan, weight.dtype)
     workers(lambda a, z: way(images, a, z, plan, panels, out), linear.blocks(len(images), plan))
     return out.reshape(case.grad.shape)
@@ -86,10 +102,10 @@ def sums(images, case, way, workers=ALONE):
 @given(cases())
 def test_sums_are_those_of_the_loops_and_spikes_add_up_to_the_same_bits(kind, case):
     case = case.of(kind)
-    added, multiplied = (sums(case.spikes, case, way) for way in (linear.additions, linear.products))
-    assert np.array_equal(added, multiplied)
-    close(added, layer_oracle.convolve(case.spikes, case.weight, *case.where), kind)
-    assert np.array_equal(added, sums(case.spikes.astype(kind), case, linear.products))
+    found = added(case.spikes, case)
+    assert np.array_equal(found, multiplied(case.spikes, case))
+    close(found, layer_oracle.convolve(case.spikes, case.weight, *case.where), kind)
+    assert np.array_equal(found, multiplied(case.spikes.astype(kind), case))
 
 
 @kinds
@@ -97,16 +113,16 @@ def test_sums_are_those_of_the_loops_and_spikes_add_up_to_the_same_bits(kind, ca
 def test_sums_of_real_inputs_are_those_of_the_loops(kind, case):
     case = case.of(kind)
     real = (case.spikes + np.sin(np.arange(case.spikes.size)).reshape(case.spikes.shape)).astype(kind)
-    close(sums(real, case, linear.products), layer_oracle.convolve(real, case.weight, *case.where), kind)
+    close(multiplied(real, case), layer_oracle.convolve(real, case.weight, *case.where), kind)
 
 
 @given(cases(whole=True))
 def test_sums_of_whole_weights_are_exact(case):
-    """A window of 1,072 inputs with weights below 2**12 stays below 2**24."""
+    """A window of 1,072 inputs up to 4 with weights up to 2**10 stays below 2**24."""
     exact = layer_oracle.convolve(case.spikes, case.weight, *case.where)
     case = case.of(np.float32)
-    for way in (linear.additions, linear.products):
-        assert np.array_equal(sums(case.spikes, case, way), exact)
+    for way in (added, multiplied):
+        assert np.array_equal(way(case.spikes, case), exact)
 
 
 @kinds
@@ -115,23 +131,23 @@ def test_gradients_are_those_of_the_loops(kind, case):
     case = case.of(kind)
     values, grad = case.spikes[:, None], case.grad[:, None]
     by_image, by_weight = layer_oracle.convolve_back(case.spikes, case.weight, case.grad, *case.where)
-    own = _by_input(grad, case.matrix, case.window, case.spikes.shape[1:3], ALONE)
-    close(own.reshape(case.spikes.shape), by_image, kind)
-    listed = _weights(case, Signal(values, most=1), grad)
+    own = by_input_of(grad, case.matrix, case.window, values.shape, ALONE)
+    close(own[:, 0], by_image, kind)
+    listed = _weights(case, Signal(values, most=case.most), grad)
     close(listed, by_weight, kind)
     assert np.array_equal(listed, _weights(case, Signal(values.astype(kind)), grad))
 
 
 def _weights(case, x, grad, workers=ALONE):
-    return _by_weight(x, grad, case.matrix, case.window, workers).reshape(case.weight.shape)
+    return by_weight_of(x, grad, case.matrix, case.window, workers).reshape(case.weight.shape)
 
 
 @given(cases())
 def test_a_sparse_batch_is_added_and_a_dense_one_multiplied_to_the_same_bits(case):
     """What the layers call chooses by the number of spikes."""
     case = case.of(np.float32)
-    chosen = _sums(case.spikes[:, None], case.matrix, case.window, ALONE, binary=True)
-    assert np.array_equal(chosen.reshape(case.grad.shape), sums(case.spikes, case, linear.products))
+    chosen = sums_of(Signal(case.spikes[:, None], most=case.most), case.matrix, case.window, ALONE)
+    assert np.array_equal(chosen[:, 0], multiplied(case.spikes, case))
 
 
 @pytest.mark.skipif(cores() < 2, reason="one core")
@@ -141,11 +157,11 @@ def test_no_bit_depends_on_the_number_of_threads(kind, case):
     case = case.of(kind)
     values, grad = case.spikes[:, None], case.grad[:, None]
     with Workers(2) as two:
-        for way in (linear.additions, linear.products):
-            assert np.array_equal(sums(case.spikes, case, way, two), sums(case.spikes, case, way))
-        where = case.matrix, case.window, case.spikes.shape[1:3]
-        assert np.array_equal(_by_input(grad, *where, two), _by_input(grad, *where, ALONE))
-        for x in (Signal(values, most=1), Signal(values.astype(kind))):
+        for way in (added, multiplied):
+            assert np.array_equal(way(case.spikes, case, two), way(case.spikes, case))
+        where = case.matrix, case.window, values.shape
+        assert np.array_equal(by_input_of(grad, *where, two), by_input_of(grad, *where, ALONE))
+        for x in (Signal(values, most=case.most), Signal(values.astype(kind))):
             assert np.array_equal(_weights(case, x, grad, two), _weights(case, x, grad))
 
 

@@ -19,6 +19,8 @@ LEAK = 0.2
 
 
 class Step(torch.autograd.Function):
+    """A spike, with the slope of the sigmoid."""
+
     @staticmethod
     def forward(context, u):
         context.save_for_backward(u)
