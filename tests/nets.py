@@ -12,6 +12,7 @@ from eventsim.training.linear import Conv, Dense
 from eventsim.training.model import Chain
 from eventsim.training.norm import BatchNorm
 from eventsim.training.pooling import AvgPool, GlobalPool, MaxPool
+from eventsim.training.residual import Residual
 from eventsim.training.shaping import Dropout, Flatten, ReLU
 from eventsim.training.signal import Signal
 from eventsim.training.spiking import Spiking
@@ -70,6 +71,15 @@ NETS = {
     "largest": image(spiking(), MaxPool(2), Conv(4, 3, (1, 1)), spiking(), GlobalPool()),
     "largest of sums": image(BatchNorm(4), MaxPool(3, 1), spiking()),
     "largest of series": series(spiking(), MaxPool(2), MaxPool(3, 1)),
+    "added currents": image(Residual([Conv(4, 4, padding=1), BatchNorm(4)]), spiking(), Conv(4, 3, (1, 1))),
+    "added to a shortcut": image(
+        spiking(),
+        Residual([Conv(4, 6, (2, 2)), BatchNorm(6), spiking(), Conv(6, 6, padding=1)], [Conv(4, 6, (2, 2), bias=True)]),
+        BatchNorm(6, "tick"),
+        spiking(),
+    ),
+    "added spikes": image(spiking(), Residual([Conv(4, 4, padding=1), spiking()], add="spike"), Conv(4, 3)),
+    "added spikes and currents": rows(Residual([spiking(), BatchNorm(6, "tick")]), BatchNorm(6), spiking()),
     "dropout": rows(Dropout(0.3), spiking(), Dropout(0.5)),
     "rectified": rows(ReLU(), Dense(6, 6), spiking(), Dense(6, 6), ReLU()),
     "MTJ": rows(spiking(MTJ())),

@@ -10,6 +10,7 @@ from eventsim.training import Objective, gradient
 from eventsim.training.linear import Conv, Dense
 from eventsim.training.norm import BatchNorm
 from eventsim.training.pooling import AvgPool, GlobalPool, MaxPool
+from eventsim.training.residual import Residual
 from eventsim.training.shaping import Flatten
 from eventsim.training.spiking import Spiking
 from tests.nets import batch, moving, net
@@ -111,17 +112,42 @@ class Norm(torch.nn.Module):
         return out
 
 
+class Added(torch.nn.Module):
+    """Two branches from one input, added."""
+
+    def __init__(self, branches):
+        super().__init__()
+        self.branches = branches
+
+    def measure(self, x):
+        return sum(through(branch, x, measure=True) for branch in self.branches)
+
+    def forward(self, x):
+        return sum(through(branch, x) for branch in self.branches)
+
+
+def through(layers, x, *, measure=False):
+    for own in layers:
+        x = own.measure(x) if measure and hasattr(own, "measure") else own(x)
+    return x
+
+
 class Twin:
     """A model in the framework: channels first, ticks merged with the batch."""
 
     def __init__(self, model, params):
         self.layers, self.flat = model.layers, len(model.inputs)
         self.params = {name: torch.tensor(value, requires_grad=True) for name, value in params.items()}
+        self.neurons = []
         self.own = [self._own(i, layer) for i, layer in enumerate(model.layers)]
 
     def _own(self, i, layer):
         if isinstance(layer, Spiking):
-            return Neurons(layer)
+            self.neurons.append(Neurons(layer))
+            return self.neurons[-1]
+        if isinstance(layer, Residual):
+            branches = {"main": layer.main, "shortcut": layer.shortcut}
+            return Added([[self._own(f"{i}/{k}/{j}", e) for j, e in enumerate(row)] for k, row in branches.items()])
         if isinstance(layer, BatchNorm):
             own = Norm(layer.eps)
             own.gamma, own.beta = self.params[f"{i}/gamma"], self.params[f"{i}/beta"]
@@ -149,16 +175,12 @@ class Twin:
         x = torch.tensor(np.repeat(x, ticks // x.shape[1], axis=1)).movedim(1, 0)
         x = x.movedim(-1, 2) if x.ndim > 3 else x
         many, mean = x.flatten(0, 1), x.mean(0)
-        for own in self.own:
-            if isinstance(own, Neurons):
-                own.ticks = ticks
+        for own in self.neurons:
+            own.ticks = ticks
         if method == "ratebp":
             with torch.no_grad():
-                for own in self.own:
-                    many = own.measure(many) if hasattr(own, "measure") else own(many)
-            many = mean
-        for own in self.own:
-            many = own(many)
+                through(self.own, many, measure=True)
+        many = through(self.own, mean if method == "ratebp" else many)
         logits = many if method == "ratebp" else many.unflatten(0, (ticks, -1)).mean(0)
         loss = F.cross_entropy(logits, torch.tensor(labels))
         loss.backward()
@@ -188,6 +210,16 @@ MODELS = {
         Conv(5, 4),
         MaxPool(2),
         Spiking(LIF()),
+    ),
+    "residual": lambda d: net(
+        (6, 6, 2),
+        Conv(2, 5, padding=1),
+        Spiking(LIF(), detach_reset=d),
+        Residual(
+            [Conv(5, 4, stride=2), BatchNorm(4), Spiking(SLOW), Conv(4, 4, (1, 1))], [Conv(5, 4, stride=2, bias=True)]
+        ),
+        Spiking(LIF(), detach_reset=d),
+        Residual([Conv(4, 4, padding=1), BatchNorm(4), Spiking(SLOW)], add="spike"),
     ),
     "groups": lambda d: net(
         (7, 6, 4),

@@ -100,7 +100,7 @@ class Residual:
             most = one.most + two.most
             return one._replace(values=np.add(one.values, two.values, dtype=counts_type(most)), most=most)
         real = [x.values.dtype for x in (one, two) if not x.whole]
-        kind: np.dtype[Any] = np.result_type(*real) if real else np.dtype(np.float32)
+        kind: np.dtype[Any] = np.result_type(*real) if real else np.dtype(mode.kind)
         first, second = (None if x.bias is None else x.bias.astype(kind) for x in (one, two))
         bias = second if first is None else first if second is None else first + second
         return Signal(_sum(one, two, kind, mode), bias=bias)
