@@ -256,3 +256,54 @@ def _row_of(builder, spikes, m, rows, columns):
 
 multiply = product_tile(TILE)
 outer = outer_tile(TILE)
+
+
+def _sums_of(builder, values, rows):
+    """Sums and differences of vectors: ``rows`` has the signs, 0 where a value is left out."""
+    made = []
+    for row in rows:
+        signed = sorted(((sign, value) for sign, value in zip(row, values, strict=True) if sign), key=lambda p: -p[0])
+        total = signed[0][1]
+        for sign, value in signed[1:]:
+            total = (builder.fadd if sign > 0 else builder.fsub)(total, value)
+        made.append(total)
+    return made
+
+
+def _both_ways(builder, square, rows):
+    """Apply the same sums to the columns of a square of vectors, then to its rows."""
+    columns = [_sums_of(builder, [line[x] for line in square], rows) for x in range(len(square))]
+    return [_sums_of(builder, line, rows) for line in zip(*columns, strict=True)]
+
+
+def _patch(rows, side):
+    """Make the intrinsic that turns a square of ``side`` vectors into sums both ways, one register of channels."""
+
+    @intrinsic
+    def transform(typing, like, x, down, right, out, to_down, to_right):
+        def generate(context, builder, signature, arguments):
+            like, x, down, right, out, to_down, to_right = arguments
+            lanes = _lanes(like.type, TILE.width)
+            vector = ir.VectorType(like.type, lanes)
+            x, out = _at(builder, x, like.type), _at(builder, out, like.type)
+
+            def place(start, y, one, k, other):
+                return builder.gep(start, [builder.add(builder.mul(_WORD(y), one), builder.mul(_WORD(k), other))])
+
+            square = [[_load(builder, place(x, y, down, k, right), vector) for k in range(side)] for y in range(side)]
+            for y, line in enumerate(_both_ways(builder, square, rows)):
+                for k, value in enumerate(line):
+                    _store(builder, value, place(out, y, to_down, k, to_right))
+            return context.get_dummy_value()
+
+        return types.void(like, *[types.int64] * 6), generate
+
+    return transform
+
+
+patch_in = _patch(((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)), 4)
+"""Sums of a patch of 4 x 4 inputs that are multiplied with those of a kernel; distances in entries."""
+patch_out = _patch(((1, 1, 1, 0), (0, 1, -1, -1)), 4)
+"""2 x 2 outputs from the 4 x 4 products."""
+LANES = TILE.width
+"""Bytes of a register."""

@@ -59,7 +59,7 @@ def additions(images, first, last, plan, panels, counted, out):
 
 @jit
 def _gather_block(spikes, counts, starts, plan, panels, out):
-    """:func:`_multiply_block` for listed spikes."""
+    """:func:`multiply_block` for listed spikes."""
     zero = type(panels[0, 0, 0])(0)
     item, columns, length, grain = panels.itemsize, panels.shape[2], plan.length, plan.grain
     own, each = out.shape[1] // plan.groups, panels.shape[0] // plan.groups

@@ -135,13 +135,13 @@ def products(images, first, last, plan, panels, out):
     row = first * plan.images * plan.windows
     for block in range(first, last):
         windows = paint_block(images, block, plan, canvas)
-        _multiply_block(canvas, plan, panels, out[row : row + windows])
+        multiply_block(canvas, plan, panels, out[row : row + windows])
         row += windows
 
 
 @jit
-def _multiply_block(canvas, plan, panels, out):
-    """All windows of a block of canvases; ``out`` has a row for each window."""
+def multiply_block(canvas, plan, panels, out):
+    """All windows of a block of canvases, from panels as for :func:`products`; ``out`` has a row for each window."""
     zero = type(panels[0, 0, 0])(0)
     item, columns, length = panels.itemsize, panels.shape[2], plan.length
     own, each = out.shape[1] // plan.groups, panels.shape[0] // plan.groups

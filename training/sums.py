@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsim.kernels import additions, linear
+from eventsim.kernels import additions, linear, winograd
 from eventsim.kernels.linear import Plan
 from eventsim.parallel import Workers
 from eventsim.training.signal import Array, Signal
@@ -16,6 +16,8 @@ from eventsim.training.window import Window, backward_plan, forward_plan
 
 _SPARSE = 0.6
 """Share of inputs with spikes above which it is faster to multiply them all."""
+_PATCHED = 32
+"""Channels from which on the sums of patches are cheaper than the multiplications that they spare."""
 _AT_ONCE = 2**25
 """Inputs of the canvases that the gradient by the weights works on at a time."""
 
@@ -85,8 +87,31 @@ def by_input_of(grad: Array, weight: Array, window: Window, shape: tuple[int, ..
     own = weight.shape[1] // groups
     turned = weight.reshape(ky, kx, -1, groups, own)[::-1, ::-1].transpose(0, 1, 4, 3, 2)
     height, width = (1, 1, *shape[2:-1])[-2:]
+    if _suits_patches(window, images.shape[3], shape[-1], weight.dtype):
+        kernel = turned.reshape(ky, kx, own, -1)
+        return _patched(images, kernel, window, (height, width), workers).reshape(shape)
     plan = backward_plan(window, height, width, images.shape[3])
     return _multiplied(images, plan, turned.reshape(ky * kx * own, -1), workers).reshape(shape)
+
+
+def _suits_patches(window: Window, channels: int, targets: int, kind: np.dtype[Any]) -> bool:
+    """Whether fewer multiplications pay, and the kernels for them fit."""
+    plain = window.size == (3, 3) and window.stride == (1, 1) and window.groups == 1
+    columns = linear.panel_columns(kind)
+    return plain and channels >= _PATCHED and channels % columns == 0 and targets % columns == 0
+
+
+def _patched(images: Array, kernel: Array, window: Window, size: tuple[int, int], workers: Workers) -> Array:
+    """Gradient by inputs of a size, by :mod:`eventsim.kernels.winograd`."""
+    channels, targets = kernel.shape[2:]
+    columns = linear.panel_columns(kernel.dtype)
+    panels = np.empty((winograd.POSITIONS, targets // columns, channels, columns), kernel.dtype)
+    workers(lambda a, z: winograd.kernel_sums(kernel, columns, a, z, panels), targets // columns)
+    plan = backward_plan(window, *(n + n % 2 for n in size), channels)
+    dense = forward_plan(Window((1, 1)), 1, 1, channels)
+    out = np.empty((len(images), *size, targets), kernel.dtype)
+    workers(lambda a, z: winograd.convolve(images, a, z, plan, dense, panels, out), len(images))
+    return out
 
 
 def by_weight_of(x: Signal, grad: Array, weight: Array, window: Window, workers: Workers) -> Array:
