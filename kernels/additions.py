@@ -63,30 +63,30 @@ def _gather_block(spikes, counts, starts, plan, panels, out):
     zero = type(panels[0, 0, 0])(0)
     item, columns, length, grain = panels.itemsize, panels.shape[2], plan.length, plan.grain
     own, each = out.shape[1] // plan.groups, panels.shape[0] // plan.groups
-    edge = np.empty((1, columns), panels.dtype)
+    edge = np.empty((STRIP, columns), panels.dtype)
     listed, weights, rows, scratch = spikes.ctypes.data, panels.ctypes.data, out.ctypes.data, edge.ctypes.data
     numbers, counted, base = counts.ctypes.data, counts.size > 0, plan.base
     for n in range(panels.shape[0]):
         group, within = n // each, (n % each) * columns
         column, wide = group * own + within, min(columns, own - within)
         for first in range(0, out.shape[0], STRIP):
+            number = min(STRIP, out.shape[0] - first)
+            to, apart = rows + item * (first * out.shape[1] + column), out.shape[1]
+            if wide < columns:
+                to, apart = scratch, columns
             for r in range(plan.offset.size):
                 panel = weights + item * columns * (n * panels.shape[1] + r * length)
                 shift = plan.offset[r] + group * plan.depth
-                for p in range(first, min(first + STRIP, out.shape[0])):
-                    begin = base[p] + shift
+                for p in range(number):
+                    begin = base[first + p] + shift
                     low, high = starts[begin // grain], starts[(begin + length) // grain]
-                    to = rows + item * (p * out.shape[1] + column)
-                    if wide < columns:
-                        copy(out[p:, column:], 1, wide, edge)
-                        to = scratch
-                    where = (high - low, begin, panel, to, r == 0)
+                    where = (high - low, begin, panel, to + item * p * apart, r == 0)
                     if counted:
                         gather_counts(zero, listed + 4 * low, numbers + item * low, *where)
                     else:
                         gather(zero, listed + 4 * low, *where)
-                    if wide < columns:
-                        copy(edge, 1, wide, out[p:, column:])
+            if wide < columns:
+                copy(edge, number, wide, out[first:, column:])
 
 
 @jit

@@ -24,6 +24,7 @@ STRIP = 64
 """Windows whose gradients are packed at a time."""
 LONGEST = 192
 """Longest run: a panel or stripe of its weights stays in the first-level cache."""
+_LINE = 16
 WORD = 64
 """Longest grain: the inputs that are searched for spikes at once."""
 
@@ -104,9 +105,12 @@ def pack(weight, groups, columns, first, last, out):
     panels = out.shape[0] // groups
     for n in range(first, last):
         column, wide = n // panels * own + n % panels * columns, min(columns, own - n % panels * columns)
+        if wide < columns:
+            out[n] = 0
         for k in range(inputs):
-            for c in range(columns):
-                out[n, k, c] = weight[k, column + c] if c < wide else 0
+            row, to = weight[k], out[n, k]
+            for c in range(wide):
+                to[c] = row[column + c]
 
 
 @jit
@@ -186,7 +190,7 @@ def pack_slopes(grad, groups, first, last, out):
 
 
 @jit
-def by_weight(canvases, slopes, plan, first, last, columns, out):
+def by_weight(canvases, slopes, plan, first, last, columns, fresh, out):
     """Gradient by the weights from real inputs, for tasks ``first .. last - 1``: a run, half of a group's targets.
 
     Parameters
@@ -198,8 +202,10 @@ def by_weight(canvases, slopes, plan, first, last, columns, out):
     plan : Plan
     columns : int
         Inputs that lie side by side in a tile.
+    fresh : bool
+        Sums begin with these images; they go on from ``out`` otherwise.
     out : float array, shape (inputs of a window, targets)
-        Added to; images and their windows in order.
+        Written: sums over images and their windows in order.
     """
     zero = type(out[0, 0])(0)
     item, together, runs = out.itemsize, plan.images * plan.windows, plan.offset.size
@@ -210,11 +216,12 @@ def by_weight(canvases, slopes, plan, first, last, columns, out):
     windows = slopes.shape[1]
     for task in range(first, last):
         group, r, half = task // (2 * runs), task // 2 % runs, task % 2
-        rows = out[r * plan.length :, group * own :]
         low, high = half * parts // 2, (half + 1) * parts // 2
-        for j in range(low * ROWS, min(high * ROWS, own)):
-            for k in range(plan.length):
-                sums[j, k] = rows[k, j]
+        if fresh:
+            sums[low * ROWS : high * ROWS] = zero
+        else:
+            begun = out[r * plan.length : (r + 1) * plan.length, group * own : (group + 1) * own]
+            sums[: begun.shape[1], : plan.length] = begun.T
         for block in range(canvases.shape[0]):
             inputs = x + item * (block * canvases.shape[1] + plan.offset[r] + group * plan.depth)
             for p in range(0, min(together, windows - block * together), STRIP):
@@ -224,9 +231,17 @@ def by_weight(canvases, slopes, plan, first, last, columns, out):
                         own_slopes = slope + item * ROWS * ((group * parts + n) * windows + block * together + p)
                         where = total + item * (n * ROWS * across + k)
                         outer(zero, inputs + item * k, bases + 8 * p, number, own_slopes, where, across)
-        for j in range(low * ROWS, min(high * ROWS, own)):
-            for k in range(plan.length):
-                rows[k, j] = sums[j, k]
+        _turn(sums, plan.length, low * ROWS, min(high * ROWS, own), out, r * plan.length, group * own)
+
+
+@jit
+def _turn(sums, length, low, high, out, row, column):
+    """Copy the columns of ``sums`` to rows of the weights' gradient, a few cache lines at a time."""
+    for start in range(0, length, _LINE):
+        end = min(start + _LINE, length)
+        for j in range(low, high):
+            for k in range(start, end):
+                out[row + k, column + j] = sums[j, k]
 
 
 def panel_columns(dtype: np.dtype[np.floating]) -> int:

@@ -1,7 +1,8 @@
 """Convolutions of size 3 x 3 by fewer multiplications: 16 for 2 x 2 outputs instead of 36.
 
-Winograd's minimal filtering (Lavin and Gray 2016, "Fast algorithms for convolutional neural networks"). of 4 x 4 inputs become 16 sums, whose products with the 16 sums of a kernel are added over the channels, and become
-2 x 2 outputs. It rounds otherwise than a plain sum (relative differences of 1e-6 in float32), which is why it serves
+Winograd's minimal filtering (Lavin and Gray 2016, "Fast algorithms for convolutional neural networks"). Patches of
+4 x 4 inputs become 16 sums, whose products with the 16 sums of a kernel are added over the channels, and become 2 x 2
+outputs. It rounds otherwise than a plain sum (relative differences of 1e-6 in float32), which is why it serves
 gradients only: what a student computes forwards is what the engine computes.
 """
 

@@ -202,3 +202,18 @@ def test_no_bit_depends_on_the_shape_of_the_tile(kind, runs, length, targets, se
     assert all(np.array_equal(found[0], other) for other in found[1:])
     rows = [np.concatenate([x[b + o : b + o + length] for o in offset]) for b in base]
     close(found[0], np.array(rows, np.float64) @ weight, kind)
+
+
+@kinds
+def test_many_images_are_worked_on_in_turns_to_the_same_bits(kind, monkeypatch):
+    rng = np.random.default_rng(0)
+    spikes = (rng.random((150, 5, 4, 6)) < 0.3).astype(np.uint8)
+    window = Window((3, 3), (1, 1), (1, 1))
+    case = Case(window, spikes, 1, rng.normal(size=(3, 3, 6, 20)), rng.normal(size=(150, 5, 4, 20))).of(kind)
+    values, grad = spikes[:, None], case.grad[:, None]
+    signals = Signal(values, most=1), Signal(values.astype(kind))
+    whole = [_weights(case, x, grad) for x in signals]
+    monkeypatch.setattr("eventsim.training.sums._AT_ONCE", 2000)
+    for x, wanted in zip(signals, whole, strict=True):
+        assert np.array_equal(_weights(case, x, grad), wanted)
+    assert np.array_equal(*whole)

@@ -128,12 +128,12 @@ def by_weight_of(x: Signal, grad: Array, weight: Array, window: Window, workers:
         if sparse:
             _add_of_spikes(some, own, plan, out, workers, counted=x.most > 1)
         else:
-            _add_of_reals(some, own, plan, out, workers)
+            _add_of_reals(some, own, plan, out, workers, fresh=start == 0)
     unit = x.unit
     return out if unit == 1.0 else out * weight.dtype.type(unit)
 
 
-def _add_of_reals(images: NDArray[Any], grad: Array, plan: Plan, out: Array, workers: Workers) -> None:
+def _add_of_reals(images: NDArray[Any], grad: Array, plan: Plan, out: Array, workers: Workers, *, fresh: bool) -> None:
     count, columns = linear.blocks(len(images), plan), linear.panel_columns(grad.dtype)
     canvases = np.zeros((count, plan.images * math.prod(plan.canvas) + columns), grad.dtype)
     workers(lambda a, z: linear.paint_blocks(images, a, z, plan, canvases), count)
@@ -141,7 +141,7 @@ def _add_of_reals(images: NDArray[Any], grad: Array, plan: Plan, out: Array, wor
     slopes = np.empty((plan.groups * parts, len(grad), linear.ROWS), grad.dtype)
     workers(lambda a, z: linear.pack_slopes(grad, plan.groups, a, z, slopes), len(grad))
     tasks = 2 * plan.groups * len(plan.offset)
-    workers(lambda a, z: linear.by_weight(canvases, slopes, plan, a, z, columns, out), tasks)
+    workers(lambda a, z: linear.by_weight(canvases, slopes, plan, a, z, columns, fresh, out), tasks)
 
 
 def _add_of_spikes(
