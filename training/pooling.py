@@ -11,15 +11,11 @@ from numpy.typing import NDArray
 from eventsim.errors import NetworkError
 from eventsim.kernels import pool
 from eventsim.training.layer import Back, Mode, Parameterless, Shape, Step
-from eventsim.training.signal import Array, Signal, counts_type
+from eventsim.training.signal import Array, Signal, as_images, counts_type
 
 
 def _pair(number: int, flat: bool) -> tuple[int, int]:
     return (1 if flat else number, number)
-
-
-def _as_images(values: NDArray[Any]) -> NDArray[Any]:
-    return np.ascontiguousarray(values).reshape(-1, *(1,) * (5 - values.ndim), *values.shape[2:])
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ class _Pool(Parameterless):
         """Images, size and stride of the windows, and the shape of the output."""
         flat = values.ndim == 4
         out = (*values.shape[:2], *self.shape(values.shape[2:]))
-        return _as_images(values), _pair(self.size, flat), _pair(self.step, flat), out
+        return as_images(values), _pair(self.size, flat), _pair(self.step, flat), out
 
 
 class AvgPool(_Pool):
@@ -75,7 +71,7 @@ class AvgPool(_Pool):
         share = size[0] * size[1]
         most = x.most * share
         out = np.empty(shape, counts_type(most) if x.whole else x.values.dtype)
-        made = _as_images(out)
+        made = as_images(out)
         mode.workers(lambda a, z: pool.sums(images, a, z, size, step, made), len(images))
         scale = x.line(np.float64 if x.whole else out.dtype)[0] / share
         return Step(Signal(out, scale[:, :1] if x.scale is None else scale, x.bias, most), x.values.shape[2:])
@@ -87,7 +83,7 @@ class AvgPool(_Pool):
 def _spread(layer: _Pool, shape: Shape, grad: Array, mode: Mode) -> Array:
     out = np.empty((*grad.shape[:2], *shape), grad.dtype)
     _, size, step, _ = layer._windows(out)
-    own, made = _as_images(grad), _as_images(out)
+    own, made = as_images(grad), as_images(out)
     factor = grad.dtype.type(1 / (size[0] * size[1]))
     mode.workers(lambda a, z: pool.spread(own, a, z, size, step, factor, made), len(own))
     return out
@@ -174,7 +170,7 @@ class MaxPool(_Pool):
     def _largest(self, values: NDArray[Any], mode: Mode) -> tuple[NDArray[Any], NDArray[np.uint8]]:
         images, size, step, shape = self._windows(values)
         out, winner = np.empty(shape, values.dtype), np.empty(shape, np.uint8)
-        made, who = _as_images(out), _as_images(winner)
+        made, who = as_images(out), as_images(winner)
         mode.workers(lambda a, z: pool.largest(images, a, z, size, step, made, who), len(images))
         return out, winner
 
@@ -183,9 +179,9 @@ class MaxPool(_Pool):
             return Back(None)
         out = np.empty((*grad.shape[:2], *kept.shape), grad.dtype)
         _, size, step, _ = self._windows(out)
-        own, made = _as_images(grad), _as_images(out)
+        own, made = as_images(grad), as_images(out)
         if kept.winner is not None:
-            who = _as_images(kept.winner)
+            who = as_images(kept.winner)
             mode.workers(lambda a, z: pool.route(own, a, z, size, step, who, made), len(own))
         else:
             assert kept.share is not None

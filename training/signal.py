@@ -99,6 +99,11 @@ def _owner(array: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
+def as_images(values: NDArray[Any]) -> NDArray[Any]:
+    """Samples and ticks as images, shape (images, height, width, channels); signals and rows have height or size 1."""
+    return np.ascontiguousarray(values).reshape(-1, *(1,) * (5 - values.ndim), *values.shape[2:])
+
+
 def size_of(shape: tuple[int, ...]) -> int:
     """Entries of a sample of this shape."""
     return math.prod(shape)

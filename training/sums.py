@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from eventsim.kernels import additions, linear, winograd
 from eventsim.kernels.linear import Plan
 from eventsim.parallel import Workers
-from eventsim.training.signal import Array, Signal
+from eventsim.training.signal import Array, Signal, as_images
 from eventsim.training.window import Window, backward_plan, forward_plan
 
 _SPARSE = 0.6
@@ -20,11 +20,6 @@ _PATCHED = 32
 """Channels from which on the sums of patches are cheaper than the multiplications that they spare."""
 _AT_ONCE = 2**25
 """Inputs of the canvases that the gradient by the weights works on at a time."""
-
-
-def _images(values: NDArray[Any]) -> NDArray[Any]:
-    """Samples and ticks as images, shape (images, height, width, channels)."""
-    return np.ascontiguousarray(values).reshape(-1, *(1,) * (5 - values.ndim), *values.shape[2:])
 
 
 def _sparse(images: NDArray[Any]) -> bool:
@@ -71,7 +66,7 @@ def sums_of(x: Signal, weight: Array, window: Window, workers: Workers) -> Array
     -------
     array, shape (batch, ticks, ..., targets)
     """
-    images = _images(x.values)
+    images = as_images(x.values)
     plan = forward_plan(window, *images.shape[1:])
     if _sparse(images):
         out = _added(images, plan, weight, workers, counted=x.most > 1)
@@ -82,7 +77,7 @@ def sums_of(x: Signal, weight: Array, window: Window, workers: Workers) -> Array
 
 def by_input_of(grad: Array, weight: Array, window: Window, shape: tuple[int, ...], workers: Workers) -> Array:
     """Gradient by the inputs, of a shape, from that by the sums: sums over the windows that an input is in."""
-    images = _images(grad)
+    images = as_images(grad)
     (ky, kx), groups = window.size, window.groups
     own = weight.shape[1] // groups
     turned = weight.reshape(ky, kx, -1, groups, own)[::-1, ::-1].transpose(0, 1, 4, 3, 2)
@@ -116,7 +111,7 @@ def _patched(images: Array, kernel: Array, window: Window, size: tuple[int, int]
 
 def by_weight_of(x: Signal, grad: Array, weight: Array, window: Window, workers: Workers) -> Array:
     """Gradient by the weights, shape (inputs of a window, targets), from the input and the gradient by the sums."""
-    images = _images(x.values)
+    images = as_images(x.values)
     rows = np.ascontiguousarray(grad).reshape(-1, grad.shape[-1])
     plan = forward_plan(window, *images.shape[1:])
     out = np.zeros(weight.shape, weight.dtype)
