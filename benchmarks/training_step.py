@@ -10,8 +10,9 @@ soft reset and a sigmoid surrogate, as in the peers, or MTJs. ``--peer`` names t
 (``benchmarks/peers/train_torch.py``).
 
 Prints one JSON line last: medians over all rounds. ``gflops`` counts the operations of the method on dense arrays (two
-per weight and place), of which sparse layers do fewer; ``backward_bytes`` is what the forward pass keeps for the
-backward pass; ``peers`` has what the others took, and how many times as many samples per second we did.
+per weight, place and tick), of which sparse layers and a static input need fewer; ``backward_bytes`` is what the
+forward pass keeps for the backward pass; ``peers`` has what the others took, and how many times as many samples per
+second we did.
 """
 
 import json
@@ -27,7 +28,7 @@ import numpy as np
 
 from eventsim import LIF, MTJ
 from eventsim.parallel import Workers, cores
-from eventsim.training.gradient import gradient
+from eventsim.training.gradient import Gradient, gradient
 from eventsim.training.linear import Conv, Dense, Grid
 from eventsim.training.loss import Objective
 from eventsim.training.model import Model
@@ -71,7 +72,9 @@ def multiplications(model: Model) -> int:
     return total
 
 
-def measure(model: Model, params: dict, method: str, ticks: int, batch: int, threads: int, rounds: int) -> list[float]:
+def measure(
+    model: Model, params: dict, method: str, ticks: int, batch: int, threads: int, rounds: int
+) -> tuple[list[float], Gradient]:
     rng = np.random.default_rng(0)
     x = Signal(rng.normal(size=(batch, 1, *model.inputs)).astype(np.float32))
     if len(model.inputs) == 1:
@@ -88,8 +91,7 @@ def measure(model: Model, params: dict, method: str, ticks: int, batch: int, thr
             params = {**params, **step.moved}
             if i >= 2:
                 seconds.append(time.perf_counter() - start)
-    measure.kept, measure.rates = step.backward_bytes, step.rates
-    return seconds
+    return seconds, step
 
 
 def peer(python: str, net: str, kind: str, ticks: int, batch: int, threads: int) -> dict:
@@ -127,7 +129,8 @@ def main(
     number = 3 if net == "conv" else 20
     ours, theirs = [], {kind: [] for kind in PEERS[method]} if python else {}
     for _ in range(ROUNDS):
-        ours += measure(built, params, method, steps, batch, threads, number)
+        seconds, last = measure(built, params, method, steps, batch, threads, number)
+        ours += seconds
         for kind, runs in theirs.items():
             runs.append(peer(python, net, kind, steps, batch, threads))
     rate = batch / statistics.median(ours)
@@ -140,8 +143,8 @@ def main(
         "threads": threads,
         "samples_per_second": round(rate, 1),
         "gflops": round(2e-9 * passes * multiplications(built) * rate, 1),
-        "backward_bytes": measure.kept,
-        "rates": {name: round(value, 3) for name, value in measure.rates.items()},
+        "backward_bytes": last.backward_bytes,
+        "rates": {name: round(value, 3) for name, value in last.rates.items()},
         "first_step_s": round(first, 1),
         "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "peers": {},

@@ -305,5 +305,5 @@ patch_in = _patch(((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)), 4
 """Sums of a patch of 4 x 4 inputs that are multiplied with those of a kernel; distances in entries."""
 patch_out = _patch(((1, 1, 1, 0), (0, 1, -1, -1)), 4)
 """2 x 2 outputs from the 4 x 4 products."""
-LANES = TILE.width
+REGISTER = TILE.width
 """Bytes of a register."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from eventsim.kernels._jit import jit
-from eventsim.kernels._vector import LANES, patch_in, patch_out
+from eventsim.kernels._vector import REGISTER, patch_in, patch_out
 from eventsim.kernels.linear import multiply_block, paint
 
 POSITIONS = 16
@@ -96,7 +96,7 @@ def _sum_patches(canvas, width, across, low, number, sums):
     x, out = canvas.ctypes.data, sums.ctypes.data
     for p in range(number):
         corner = ((low + p) // across * 2 * width + (low + p) % across * 2) * channels
-        for c in range(0, channels, LANES // item):
+        for c in range(0, channels, REGISTER // item):
             start, to = x + item * (corner + c), out + item * (p * channels + c)
             patch_in(zero, start, width * channels, channels, to, 4 * apart, apart)
 
@@ -107,5 +107,5 @@ def _finish(products, p, to, down):
     zero, item, targets = type(products[0, 0, 0])(0), products.itemsize, products.shape[2]
     apart = products.shape[1] * targets
     x = products.ctypes.data
-    for c in range(0, targets, LANES // item):
+    for c in range(0, targets, REGISTER // item):
         patch_out(zero, x + item * (p * targets + c), 4 * apart, apart, to + item * c, down, targets)

@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from eventsim.errors import CacheError, DataError
+from eventsim.errors import CacheError, ConfigError, DataError
 from eventsim.interrupt import Interrupts
 from eventsim.parallel import Workers, check_threads
 from eventsim.training.data import Dataset
 from eventsim.training.encode import Encoder
+from eventsim.training.gradient import check_batch
 from eventsim.training.keeper import Keeper, keeping
 from eventsim.training.layer import Params
 from eventsim.training.loss import Objective
@@ -104,7 +105,7 @@ def fit(
     FiringWarning
         A layer fires in less than 0.1 % or more than 95 % of ticks over an epoch; once for each layer.
     """
-    _check(dataset, teacher)
+    _check(model, params, dataset, encoder, objective, teacher)
     check_threads(threads)
     place, total = None if folder is None else Path(folder), config.epochs * len(dataset.train)
     with Workers(threads) as workers:
@@ -138,8 +139,20 @@ def _fitted(at: Standing) -> Fitted:
     return Fitted(at.best, best, list(at.history))
 
 
-def _check(dataset: Dataset, teacher: Array | None) -> None:
-    """Refuse splits without a sample, and logits of a teacher that do not fit the data set."""
+def _check(
+    model: Model, params: Params, dataset: Dataset, encoder: Encoder, objective: Objective, teacher: Array | None
+) -> None:
+    """Refuse what does not fit together before any work: parameters, samples, labels, splits, logits of a teacher."""
+    model.check(params)
+    check_batch(model, encoder(encoder.prepare(dataset.x[:1]), np.arange(1), 1), dataset.labels[:1])
+    if dataset.classes > model.classes or (objective.alpha and teacher is None):
+        raise ConfigError(
+            "The training does not fit together.",
+            given=f"{dataset.classes} classes for a model of {model.classes}, alpha={objective.alpha}, "
+            f"{'no ' if teacher is None else ''}teacher",
+            expected="a class of the model for each label, and logits of a teacher where alpha is not 0",
+            repair="teacher=cache.logits, or Objective(alpha=0)" if objective.alpha else f"{dataset.classes} classes",
+        )
     for split in ("train", "validation"):
         if not len(getattr(dataset, split)):
             raise DataError(
@@ -148,7 +161,7 @@ def _check(dataset: Dataset, teacher: Array | None) -> None:
                 expected="at least one of each",
                 repair="Dataset(..., train=..., validation=...)",
             )
-    wanted = (len(dataset.labels), dataset.classes)
+    wanted = (len(dataset.labels), model.classes)
     if teacher is not None and (teacher.shape != wanted or not np.isfinite(teacher).all()):
         raise CacheError(
             "The logits of the teacher are not usable.",

@@ -86,9 +86,12 @@ def gradient(
     ------
     DataError
         Samples of another shape, an empty batch, values that are not finite, labels out of range.
+    NetworkError
+        Parameters of another model.
     ConfigError
         No tick, another number of ticks than ``x`` has, an unknown method or scale.
     """
+    model.check(params)
     x = check_batch(model, x, labels)
     ticks = check_ticks(x, ticks)
     if method not in get_args(Method) or scale not in get_args(Scale):

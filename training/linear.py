@@ -48,6 +48,13 @@ class _Weighted:
     def _check(self) -> None:
         grid: Grid | None = self.grid  # type: ignore[attr-defined]
         if grid is not None:
+            if not isinstance(grid, Grid):
+                raise NetworkError(
+                    "The grid of a layer is not usable.",
+                    given=repr(grid),
+                    expected="a Grid, or None",
+                    repair="Grid(levels=16)",
+                )
             largest_level(self.fan_in, grid.levels)
 
     @property

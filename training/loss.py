@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from eventsim.errors import ConfigError
+from eventsim.errors import ConfigError, DataError
 from eventsim.training.signal import Array
 
 
@@ -168,6 +168,14 @@ class Objective:
                     expected=f"logits for each sample, as alpha={self.alpha}",
                     repair="pass teacher=cache.logits, or Objective(alpha=0)",
                 )
-            term, slope = distillation(gain * outputs, teacher, self.temperature)
+            teacher = np.asarray(teacher)
+            if teacher.shape != outputs.shape or not np.isfinite(teacher).all():
+                raise DataError(
+                    "The logits of the teacher do not fit the batch.",
+                    given=f"shape {teacher.shape}, {np.count_nonzero(~np.isfinite(teacher))} not finite",
+                    expected=f"finite logits of shape {outputs.shape}",
+                    repair="teacher=cache.logits[ids], for the samples of the batch",
+                )
+            term, slope = distillation(gain * outputs, teacher.astype(outputs.dtype), self.temperature)
             value, grad = value + self.alpha * term, grad + outputs.dtype.type(self.alpha * self.gain) * slope
         return value, grad

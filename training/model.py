@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -131,6 +132,23 @@ class Model:
     classes: int = field(init=False)
 
     def __post_init__(self) -> None:
+        layers = tuple(self.layers) if isinstance(self.layers, Sequence) else ()
+        inputs = tuple(self.inputs) if isinstance(self.inputs, Sequence) else ()
+        whole = all(isinstance(n, int | np.integer) and n >= 1 for n in inputs)
+        if (
+            not layers
+            or not whole
+            or not inputs
+            or any(isinstance(x, type) or not hasattr(x, "forward") for x in layers)
+        ):
+            raise NetworkError(
+                "The model is not usable.",
+                given=f"layers {self.layers!r}, inputs {self.inputs!r}",
+                expected="layers in a list, at least one, and the shape of a sample: whole numbers from 1",
+                repair="Model([Dense(784, 10)], (784,))",
+            )
+        object.__setattr__(self, "layers", layers)
+        object.__setattr__(self, "inputs", tuple(int(n) for n in inputs))
         shape = self.chain.shape(self.inputs)
         if len(shape) != 1:
             raise NetworkError(
@@ -154,15 +172,37 @@ class Model:
         """Return a batch as a signal if it fits; see :func:`eventsim.training.signal.signal`."""
         return signal(x, self.inputs)
 
+    @cached_property
+    def _shapes(self) -> dict[str, Shape]:
+        """Shape of every parameter and running statistic."""
+        return {name: value.shape for name, value in self.initial(0).items()}
+
+    def check(self, params: Params) -> None:
+        """Refuse parameters that are not those of the model, or not of one type, with :class:`NetworkError`."""
+        wanted = self._shapes
+        unlike = [name for name in {**wanted, **params} if name not in params or wanted.get(name) != params[name].shape]
+        kinds = {value.dtype for value in params.values()}
+        if unlike or len(kinds) > 1 or not kinds <= {np.dtype(np.float32), np.dtype(np.float64)}:
+            raise NetworkError(
+                "The parameters are not those of the model.",
+                given=f"{', '.join(unlike[:3])}: missing, not known, or of another shape"
+                if unlike
+                else f"types {kinds}",
+                expected=f"{len(wanted)} arrays of one float type, named and shaped as in model.initial(seed)",
+                repair="the parameters that were trained with this model",
+            )
+
     def logits(
         self, params: Params, x: ArrayLike | Signal, ticks: int | None = None, workers: Workers = ALONE
     ) -> Array:
         """Logits of a batch in evaluation, shape (batch, classes)."""
+        self.check(params)
         x = self.signal(x)
         return self.forward(params, x, Mode(check_ticks(x, ticks), workers=workers)).logits
 
     def spikes(self, params: Params, x: ArrayLike | Signal, ticks: int | None = None) -> list[NDArray[np.uint8]]:
         """Output of every spiking layer in evaluation, shape (batch, ticks, ...) each."""
+        self.check(params)
         x = self.signal(x)
         return list(self.forward(params, x, Mode(check_ticks(x, ticks), watch=True)).spikes.values())
 

@@ -40,15 +40,13 @@ def to_network(model: Model, params: Params) -> Network:
     NetworkError
         A layer has no counterpart in the engine; it is named. Or the parameters are not those of the model.
     """
-    wanted = {name: value.shape for name, value in model.initial(0).items()}
-    unlike = [name for name in {**wanted, **params} if name not in params or wanted.get(name) != params[name].shape]
-    unlike += [name for name, value in params.items() if value.dtype != np.float32]
-    if unlike:
+    model.check(params)
+    if any(value.dtype != np.float32 for value in params.values()):
         raise NetworkError(
-            "The parameters are not those of the model.",
-            given=f"{', '.join(unlike[:3])}: missing, not known, or of another shape or type",
-            expected=f"{len(wanted)} arrays of float32, named and shaped as in model.initial(seed)",
-            repair="the parameters that were trained with this model",
+            "The parameters cannot be deployed.",
+            given="arrays of float64",
+            expected="float32, in which the engine computes",
+            repair="{name: value.astype(np.float32) for name, value in params.items()}",
         )
     return _Deployment(model, params).network
 

@@ -133,7 +133,7 @@ def signal(x: ArrayLike | Signal, shape: tuple[int, ...]) -> Signal:
             expected=f"(batch, ticks, {', '.join(map(str, shape))}), at least one sample and one tick",
             repair="x[:, None] for static samples, which have no axis of ticks",
         )
-    values = values.reshape(*values.shape[:2], *shape)
+    values = np.ascontiguousarray(values).reshape(*values.shape[:2], *shape)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise DataError(
             "The batch has values that are not finite.",

@@ -114,6 +114,7 @@ class Spiking(Parameterless):
         """Spikes of every tick, in bytes."""
         if x.whole:
             x = Signal(x.plain(mode.kind))
+        x = x._replace(values=np.ascontiguousarray(x.values))  # the kernels read rows by address
         ticks = max(mode.ticks, x.ticks)
         shape = x.values.shape
         spikes = np.empty((shape[0], ticks, *shape[2:]), x.values.dtype if mode.smooth else np.uint8)
@@ -137,7 +138,7 @@ class Spiking(Parameterless):
             return Back(grad * kept.kappa)
         assert kept.x is not None
         x = kept.x
-        out = np.empty_like(x.values)
+        out = np.empty(x.values.shape, x.values.dtype)
         batch, ticks = grad.shape[:2]
         values, by_drive = (row.reshape(*row.shape[:2], -1) for row in (x.values, out))
         by_spike = np.ascontiguousarray(grad).reshape(batch, ticks, -1)

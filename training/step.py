@@ -124,7 +124,8 @@ class Training:
         if not self.config.augment:
             return self.encoder(self._prepared[ids], ids, epoch)
         x = self.dataset.x[ids]
-        images = x if x.ndim > 2 else x.reshape(len(x), *self.dataset.image, -1)
+        inputs = self.model.inputs  # a model of rows sees images of one channel
+        images = x.reshape(len(x), *(inputs if len(inputs) > 1 else (*self.dataset.image, 1)))
         changed = Chain(tuple(self.config.augment))(images, ids, epoch, self.config.seed)
         return self.encoder(self.encoder.prepare(changed.reshape(x.shape)), ids, epoch)
 

@@ -1,4 +1,8 @@
-"""Sums over windows and their gradients, shared out over threads: whichever kernel does them, the bits are the same."""
+"""Sums over windows and their gradients, shared out over threads.
+
+Sums, and gradients by weights, have the same bits whichever kernel does them. Gradients by the inputs of some
+convolutions are summed by :mod:`eventsim.kernels.winograd`, which rounds otherwise; their shape decides.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from eventsim.training.window import Window, backward_plan, forward_plan
 _SPARSE = 0.6
 """Share of inputs with spikes above which it is faster to multiply them all."""
 _PATCHED = 32
-"""Channels from which on the sums of patches are cheaper than the multiplications that they spare."""
+"""Channels come in multiples of this where sums of patches pay: whole panels in the registers of every machine."""
 _AT_ONCE = 2**25
 """Inputs of the canvases that the gradient by the weights works on at a time."""
 
@@ -77,23 +81,22 @@ def sums_of(x: Signal, weight: Array, window: Window, workers: Workers) -> Array
 
 def by_input_of(grad: Array, weight: Array, window: Window, shape: tuple[int, ...], workers: Workers) -> Array:
     """Gradient by the inputs, of a shape, from that by the sums: sums over the windows that an input is in."""
-    images = as_images(grad)
+    images = as_images(grad.astype(weight.dtype, copy=False))
     (ky, kx), groups = window.size, window.groups
     own = weight.shape[1] // groups
     turned = weight.reshape(ky, kx, -1, groups, own)[::-1, ::-1].transpose(0, 1, 4, 3, 2)
     height, width = (1, 1, *shape[2:-1])[-2:]
-    if _suits_patches(window, images.shape[3], shape[-1], weight.dtype):
+    if _suits_patches(window, images.shape[3], shape[-1]):
         kernel = turned.reshape(ky, kx, own, -1)
         return _patched(images, kernel, window, (height, width), workers).reshape(shape)
     plan = backward_plan(window, height, width, images.shape[3])
     return _multiplied(images, plan, turned.reshape(ky * kx * own, -1), workers).reshape(shape)
 
 
-def _suits_patches(window: Window, channels: int, targets: int, kind: np.dtype[Any]) -> bool:
+def _suits_patches(window: Window, channels: int, targets: int) -> bool:
     """Whether fewer multiplications pay, and the kernels for them fit."""
     plain = window.size == (3, 3) and window.stride == (1, 1) and window.groups == 1
-    columns = linear.panel_columns(kind)
-    return plain and channels >= _PATCHED and channels % columns == 0 and targets % columns == 0
+    return plain and channels % _PATCHED == 0 and targets % _PATCHED == 0
 
 
 def _patched(images: Array, kernel: Array, window: Window, size: tuple[int, int], workers: Workers) -> Array:
@@ -112,7 +115,7 @@ def _patched(images: Array, kernel: Array, window: Window, size: tuple[int, int]
 def by_weight_of(x: Signal, grad: Array, weight: Array, window: Window, workers: Workers) -> Array:
     """Gradient by the weights, shape (inputs of a window, targets), from the input and the gradient by the sums."""
     images = as_images(x.values)
-    rows = np.ascontiguousarray(grad).reshape(-1, grad.shape[-1])
+    rows = np.ascontiguousarray(grad, weight.dtype).reshape(-1, grad.shape[-1])
     plan = forward_plan(window, *images.shape[1:])
     out = np.zeros(weight.shape, weight.dtype)
     sparse = _sparse(images)
