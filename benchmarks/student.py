@@ -1,9 +1,9 @@
-"""Event-driven simulation of a deployed student against the dense forward pass of the same student.
+"""Event-driven simulation of a deployed student against the training's forward pass of the same student.
 
     python benchmarks/student.py [--hidden 100] [--inputs 784] [--ticks 1] [--activity 0.15] [--threads 1]
 
 Prints one JSON line last, medians of interleaved runs: microseconds per sample of the engine, of the training forward
-pass (float32 matrix products and the same exact neuron step, one thread) and of its first matrix product alone (the
+pass (sums of spikes and the same exact neuron step, one thread) and of its first matrix product alone (the
 bound of any dense method); nanoseconds per synaptic operation of the engine; and the ratios.
 """
 

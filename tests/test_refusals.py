@@ -1,0 +1,103 @@
+"""What does not fit together is refused before anything is computed, and what only looks odd is computed right."""
+
+import numpy as np
+import pytest
+
+from eventsim import MTJ
+from eventsim.errors import ConfigError, DataError, NetworkError
+from eventsim.training import FitConfig, GaussianThreshold, Objective, fit, gradient, load, mtj_mlp, relu_mlp
+from eventsim.training.linear import Conv, Dense
+from eventsim.training.model import Model
+from eventsim.training.shaping import Flatten, ReLU
+from eventsim.training.spiking import Spiking
+
+LABELS = np.array([0, 2, 1])
+
+
+def spikes(*shape):
+    return (np.random.default_rng(0).random(shape) < 0.5).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda p: {**p, "0/weight": p["0/weight"][:12]},
+        lambda p: {name: value for name, value in p.items() if name != "0/weight"},
+        lambda p: {**p, "9/weight": p["0/weight"]},
+        lambda p: {**p, "0/weight": p["0/weight"].astype(np.float64)},
+        lambda p: {name: value.astype(int) for name, value in p.items()},
+    ],
+)
+def test_parameters_of_another_model_are_refused(change):
+    model = relu_mlp((20, 3))
+    params, x = change(model.initial(0)), np.zeros((3, 1, 20), np.float32)
+    for call in (lambda: gradient(model, params, x, LABELS, Objective()), lambda: model.logits(params, x)):
+        with pytest.raises(NetworkError, match="not those of the model"):
+            call()
+
+
+@pytest.mark.parametrize("teacher", [np.zeros((1, 3)), np.zeros((3, 1)), np.full((3, 3), np.nan)])
+def test_logits_of_a_teacher_that_do_not_fit_the_batch_are_refused(teacher):
+    model = relu_mlp((4, 3))
+    with pytest.raises(DataError, match="do not fit the batch"):
+        gradient(model, model.initial(0), np.zeros((3, 1, 4), np.float32), LABELS, Objective(alpha=1.0), teacher)
+
+
+def test_the_type_of_a_teacher_does_not_matter():
+    model = mtj_mlp((4, 5, 3))
+    teacher = np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)
+    found = [
+        gradient(model, model.initial(0), spikes(3, 2, 4), LABELS, Objective(alpha=1.0), given).params
+        for given in (teacher, teacher.astype(np.float64))
+    ]
+    assert all(value.dtype == np.float32 for value in found[1].values())
+    assert all(np.array_equal(found[0][name], found[1][name]) for name in found[0])
+
+
+def test_the_order_of_a_batch_in_memory_does_not_matter():
+    model = Model([Spiking(MTJ()), Dense(6, 3)], (6,))
+    turned = spikes(4, 3, 6)
+    batch = turned.transpose(1, 0, 2)
+    for kind in (np.uint8, np.float32):
+        one, other = batch.astype(kind, order="K"), np.ascontiguousarray(batch.astype(kind))
+        assert not one.flags.c_contiguous
+        found = [gradient(model, model.initial(0), x, LABELS, Objective(), method="bptt") for x in (one, other)]
+        assert np.array_equal(found[0].logits, found[1].logits)
+        assert np.array_equal(found[0].params["1/weight"], found[1].params["1/weight"])
+
+
+@pytest.mark.parametrize("layer", [lambda: Dense(4, 3, grid=16), lambda: Conv(4, 3, grid=16)])
+def test_a_number_is_no_grid(layer):
+    with pytest.raises(NetworkError, match="grid"):
+        layer()
+
+
+@pytest.mark.parametrize(
+    ("layers", "inputs"),
+    [
+        ([], (8,)),
+        (Dense(3, 2), (3,)),
+        ([ReLU], (3,)),
+        ([Dense(3, 2)], 3),
+        ([Flatten()], (-3, 2)),
+        ([Flatten()], (3.5,)),
+    ],
+)
+def test_what_is_no_model_is_refused(layers, inputs):
+    with pytest.raises(NetworkError):
+        Model(layers, inputs)
+
+
+def test_a_training_that_does_not_fit_together_leaves_nothing_behind(tmp_path):
+    digits, config, encoder = load("digits"), FitConfig(1), GaussianThreshold(2, seed=0)
+    small, other, model = mtj_mlp((64, 5, 9)), mtj_mlp((60, 5, 10)), mtj_mlp((64, 5, 10))
+    for kind, of, objective in (
+        (ConfigError, small, Objective()),
+        (ConfigError, model, Objective(alpha=1.0)),
+        (DataError, other, Objective()),
+    ):
+        with pytest.raises(kind):
+            fit(of, of.initial(0), digits, encoder, objective, config, folder=tmp_path / "run")
+    with pytest.raises(NetworkError):
+        fit(model, other.initial(0), digits, encoder, Objective(), config, folder=tmp_path / "run")
+    assert not list(tmp_path.iterdir())
