@@ -28,12 +28,12 @@ from eventsim.kernels._memory import cut, line
 from eventsim.kernels.neuron import (
     OSCILLATOR,
     SKYRMION,
+    DeviceArrays,
     Key,
     Model,
+    after_reset,
     below,
-    device_row,
     readout_tick,
-    reset_sweep,
     slopes_sweep,
     tick,
 )
@@ -61,79 +61,98 @@ class Layer(NamedTuple):
     rest: np.ndarray
     """Position before the first tick, shape (n,)."""
     scale: np.ndarray
-    """Shape (1 or ticks, strip): repeated along the neurons, strip by strip."""
+    """Shape (1 or ticks, 1 or channels): the same for every pixel, whose channels lie side by side."""
     bias: np.ndarray
+    """Likewise."""
+
+
+STRIP = 512
+"""Neurons, at most, whose ticks are run together: what they need stays in the first-level cache."""
+# A strip's rows lie in one array at distances that are known when this is compiled: LLVM can tell them apart, and
+# vectorises loops over many of them. Those of a desk serve all ticks,
+X, START, DRIVE, REACHED, SPIKE, CARRIED, STEEP, A, B, GAIN, THRESHOLD, RESET = range(0, 12 * STRIP, STRIP)
+DESK = 12 * STRIP
+# those of a sheet are of one tick: derivatives of the spike by u, of u by start and drive, and of v by u.
+SLOPE, BY_START, BY_DRIVE, KEPT = range(0, 4 * STRIP, STRIP)
+SHEET = 4 * STRIP
 
 
 class _Strip(NamedTuple):
-    """Buffers of a strip of neurons, one row per tick: as few as the first-level cache holds."""
+    """A strip of neurons; its devices lie on its desk too."""
 
-    x: np.ndarray
-    """Position before the tick; one row more."""
-    drive: np.ndarray
-    reached: np.ndarray
-    held: np.ndarray
-    """Refractory ticks that are left before the tick."""
-    slope: np.ndarray
-    """Of these there is one row: derivatives of the spike by u, of u by start and drive, and what is carried on."""
-    by_start: np.ndarray
-    by_drive: np.ndarray
-    carried: np.ndarray
-    spike: np.ndarray
-    steep: np.ndarray
-    """Sharpness of the surrogate over threshold."""
-    wait: np.ndarray
+    low: int
+    """Its first neuron."""
+    size: int
+    column: int
+    """Of its first neuron in rows of scale and bias."""
 
 
 @jit
-def _buffers(layer, ticks, size):
-    like = layer.scale
-    deep, flat = (ticks, size), size
-    x, held = np.empty((ticks + 1, size), like.dtype), np.empty(deep, np.int32)
-    return _Strip(
-        x,
-        np.empty(deep, like.dtype),
-        np.empty(deep, like.dtype),
-        held,
-        np.empty(flat, like.dtype),
-        np.empty(flat, like.dtype),
-        np.empty(flat, like.dtype),
-        np.empty(flat, like.dtype),
-        np.empty(flat, like.dtype),
-        np.empty(flat, like.dtype),
-        np.empty(flat, np.int32),
+def _period(layer):
+    """Neurons after which scale and bias repeat, a strip at least."""
+    channels = max(layer.scale.shape[1], layer.bias.shape[1])
+    return channels * -(-STRIP // channels)
+
+
+@jit
+def _spread(rows, width):
+    """Repeat rows along the neurons."""
+    out = np.empty((rows.shape[0], width), rows.dtype)
+    for t in range(rows.shape[0]):
+        for j in range(width):
+            out[t, j] = rows[t, j % rows.shape[1]]
+    return out
+
+
+@jit
+def _next(low, n, period):
+    """The strip that begins with a neuron; strips are equal parts of a period."""
+    column = low % period
+    most = -(-period // -(-period // STRIP))
+    return _Strip(low, min(most, period - column, n - low), column)
+
+
+@jit
+def _devices(desk, size):
+    return DeviceArrays(
+        cut(desk, A, A + size),
+        cut(desk, B, B + size),
+        cut(desk, GAIN, GAIN + size),
+        cut(desk, THRESHOLD, THRESHOLD + size),
+        cut(desk, RESET, RESET + size),
     )
 
 
 @jit
-def _steepness(devices, rule, steep):
-    f = type(steep[0])
-    for j in range(devices.threshold.size):
-        steep[j] = f(rule.sharpness) / devices.threshold[j]
+def _lay_out(devices, rule, strip, desk):
+    """Put the devices of a strip onto its desk."""
+    for j in range(strip.size):
+        desk[A + j] = devices.a[strip.low + j]
+        desk[B + j] = devices.b[strip.low + j]
+        desk[GAIN + j] = devices.gain[strip.low + j]
+        desk[THRESHOLD + j] = devices.threshold[strip.low + j]
+        desk[RESET + j] = devices.reset[strip.low + j]
+        desk[STEEP + j] = type(desk[0])(rule.sharpness) / devices.threshold[strip.low + j]
 
 
 @jit
-def _begin(layer, low, size, s):
+def _begin(rest, desk, wait):
     """Put a strip to rest."""
-    x, wait, carried, zero = line(s.x, 0), s.wait, s.carried, type(s.carried[0])(0.0)
-    rest = layer.rest
-    for j in range(size):
-        x[j], wait[j], carried[j] = rest[low + j], 0, zero
+    for j in range(rest.size):
+        desk[X + j], desk[CARRIED + j], wait[j] = rest[j], type(desk[0])(0.0), 0
 
 
 @jit
-def _reach(layer, devices, values, low, t, at, size, s):
-    """Drive of tick t, and where it brings the neurons; kept in row ``at``. Values of one tick last for all."""
-    rows = layer.scale.shape[0]
-    drive, reached, x = cut(line(s.drive, at), 0, size), cut(line(s.reached, at), 0, size), cut(line(s.x, at), 0, size)
-    scale, bias = line(layer.scale, t % rows), line(layer.bias, t % rows)
-    own = cut(line(values, t % values.shape[0]), low, low + size)
+def _reach(model, own, scale, bias, desk, wait):
+    """Where the drive of a tick, of values ``own``, brings the neurons."""
+    size = own.size
+    drive, x, start = cut(desk, DRIVE, DRIVE + size), cut(desk, X, X + size), cut(desk, START, START + size)
     for j in range(size):
         drive[j] = add_drive(bias[j], scale[j], own[j])
-    if layer.model.hold:
-        s.held[at, :size] = s.wait[:size]
+        start[j] = x[j]
     none = np.uint64(0)
-    tick(layer.model, x, cut(s.wait, 0, size), drive, devices, Key(none, none, none, none), reached)
+    reached = cut(desk, REACHED, REACHED + size)
+    tick(model, start, wait, drive, _devices(desk, size), Key(none, none, none, none), reached)
 
 
 @inline
@@ -145,78 +164,115 @@ def _runs_away(model):
 
 
 @jit
-def _fire(layer, devices, rule, at, size, s, out):
-    """Spikes and reset of the tick in row ``at``: writes the spikes, and the next row of positions."""
-    reached, after, spike = cut(line(s.reached, at), 0, size), cut(line(s.x, at + 1), 0, size), cut(s.spike, 0, size)
-    threshold, reset = devices.threshold, devices.reset
-    if not rule.smooth:
+def _fire(model, rule, desk, held, out):
+    """Spikes and reset: writes the spikes, and the next positions."""
+    if rule.smooth:
+        _fire_smoothly(model, rule, desk, held, out)
+        return
+    size, soft, limited = out.size, model.soft, model.kind == SKYRMION
+    reached, x = cut(desk, REACHED, REACHED + size), cut(desk, X, X + size)
+    threshold, reset = cut(desk, THRESHOLD, THRESHOLD + size), cut(desk, RESET, RESET + size)
+    if not soft:
         for j in range(size):
             out[j] = reached[j] >= threshold[j]
-        reset_sweep(layer.model, reached, threshold, reset, after)
-        return
-    most = type(reached[0])(_runs_away(layer.model))
+            x[j] = after_reset(reached[j], threshold[j], reset[j], False, False)
+    elif not limited:
+        for j in range(size):
+            out[j] = reached[j] >= threshold[j]
+            x[j] = after_reset(reached[j], threshold[j], reset[j], True, False)
+    else:
+        for j in range(size):
+            out[j] = reached[j] >= threshold[j]
+            x[j] = after_reset(reached[j], threshold[j], reset[j], True, True)
+
+
+@jit
+def _fire_smoothly(model, rule, desk, held, out):
+    """:func:`_fire` with the smooth spike."""
+    size, most = out.size, type(desk[0])(_runs_away(model))
+    reached, x, spike = cut(desk, REACHED, REACHED + size), cut(desk, X, X + size), cut(desk, SPIKE, SPIKE + size)
+    threshold, reset = cut(desk, THRESHOLD, THRESHOLD + size), cut(desk, RESET, RESET + size)
     for j in range(size):
         reached[j] = min(reached[j], most * threshold[j])
-    smooth_sweep(rule.surrogate, reached, threshold, cut(s.steep, 0, size), spike)
-    if layer.model.hold:
-        for j in range(size):
-            spike[j] = type(spike[j])(0.0) if s.held[at, j] > 0 else spike[j]
+    smooth_sweep(rule.surrogate, reached, threshold, cut(desk, STEEP, STEEP + size), spike)
     for j in range(size):
-        way = threshold[j] - reset[j] if layer.model.soft else reached[j] - reset[j]
-        after[j] = reached[j] - spike[j] * way
+        if model.hold and held[j] > 0:
+            spike[j] = type(spike[j])(0.0)
+        way = threshold[j] - reset[j] if model.soft else reached[j] - reset[j]
+        x[j] = reached[j] - spike[j] * way
         out[j] = spike[j]
 
 
 @jit
-def _slopes(layer, devices, rule, at, size, s):
-    """Derivatives of the tick in row ``at``: of the spike by u, and of u by start and drive."""
-    reached, x, drive = cut(line(s.reached, at), 0, size), cut(line(s.x, at), 0, size), cut(line(s.drive, at), 0, size)
-    slope, by_start, by_drive = cut(s.slope, 0, size), cut(s.by_start, 0, size), cut(s.by_drive, 0, size)
-    f = type(reached[0])
-    slopes_sweep(layer.model.kind, x, drive, devices, by_start, by_drive)
-    slope_sweep(rule.surrogate, reached, devices.threshold, cut(s.steep, 0, size), slope)
-    if layer.model.hold:
+def _derive(model, rule, spike, held, desk, sheet):
+    """Derivatives of a tick in which the neurons gave ``spike``."""
+    size = spike.size
+    start, drive, reached = (
+        cut(desk, START, START + size),
+        cut(desk, DRIVE, DRIVE + size),
+        cut(desk, REACHED, REACHED + size),
+    )
+    threshold, reset, steep = (
+        cut(desk, THRESHOLD, THRESHOLD + size),
+        cut(desk, RESET, RESET + size),
+        cut(desk, STEEP, STEEP + size),
+    )
+    slope, kept = cut(sheet, SLOPE, SLOPE + size), cut(sheet, KEPT, KEPT + size)
+    by_start, by_drive = cut(sheet, BY_START, BY_START + size), cut(sheet, BY_DRIVE, BY_DRIVE + size)
+    f = type(desk[0])
+    slopes_sweep(model.kind, start, drive, _devices(desk, size), by_start, by_drive)
+    slope_sweep(rule.surrogate, reached, threshold, steep, slope)
+    if model.hold:
         for j in range(size):
-            if s.held[at, j] > 0:  # stands still, cut where it would fire
-                slope[j], by_start[j], by_drive[j] = f(0.0), f(reached[j] == s.x[at, j]), f(0.0)
-
-
-@inline
-def _kept_by_reset(reached, spike, slope, threshold, reset, attached, soft, limited):
-    """dv/du; nothing where a soft reset was ``limited`` below the threshold."""
-    f = type(reached)
-    way = threshold - reset if soft else reached - reset
-    rest = f(1.0) if soft else f(1.0) - f(spike)
-    kept = rest - attached * slope * way
-    if soft and limited and reached - way >= below(f(math.inf), threshold, reset):
-        kept = f(0.0)
-    return kept
+            if held[j] > 0:  # stands still, cut where it would fire
+                slope[j], by_start[j], by_drive[j] = f(0.0), f(reached[j] == start[j]), f(0.0)
+    most, attached = f(_runs_away(model)), f(not rule.detach)
+    if model.soft:
+        limited = model.kind == SKYRMION and not rule.smooth
+        for j in range(size):
+            top = most * threshold[j]
+            u, way = min(reached[j], top), threshold[j] - reset[j]
+            rest = f(1.0) - attached * slope[j] * way
+            kept[j] = f(0.0) if limited and u - way >= below(f(math.inf), threshold[j], reset[j]) else rest
+            by_start[j] = f(0.0) if reached[j] >= top else by_start[j]
+            by_drive[j] = f(0.0) if reached[j] >= top else by_drive[j]
+    else:
+        for j in range(size):
+            top = most * threshold[j]
+            u = min(reached[j], top)
+            kept[j] = f(1.0) - f(spike[j]) - attached * slope[j] * (u - reset[j])
+            by_start[j] = f(0.0) if reached[j] >= top else by_start[j]
+            by_drive[j] = f(0.0) if reached[j] >= top else by_drive[j]
 
 
 @jit
-def _onward(reached, slope, by_start, by_drive, spike, devices, attached, most, soft, limited, carried, kappa):
-    """One tick of the recursion for kappa; ``carried`` is dv/dI so far."""
-    f = type(slope[0])
-    for j in range(slope.size):
-        top = most * devices.threshold[j]
+def _onward(desk, sheet, kappa):
+    """One tick of the recursion for kappa; what is carried is dv/dI so far."""
+    size = kappa.size
+    carried, slope, kept = (
+        cut(desk, CARRIED, CARRIED + size),
+        cut(sheet, SLOPE, SLOPE + size),
+        cut(sheet, KEPT, KEPT + size),
+    )
+    by_start, by_drive = cut(sheet, BY_START, BY_START + size), cut(sheet, BY_DRIVE, BY_DRIVE + size)
+    for j in range(size):
         eps = by_drive[j] + by_start[j] * carried[j]
-        eps = f(0.0) if reached[j] >= top else eps
-        u = min(reached[j], top)
-        kept = _kept_by_reset(u, spike[j], slope[j], devices.threshold[j], devices.reset[j], attached, soft, limited)
         kappa[j] += slope[j] * eps
-        carried[j] = eps * kept
+        carried[j] = eps * kept[j]
 
 
 @jit
-def _back(reached, slope, by_start, by_drive, spike, devices, attached, most, soft, limited, carried, grad, out):
-    """One tick of BPTT; ``carried`` is dL/dv. The gradient by the drive is added to ``out``."""
-    f = type(slope[0])
-    for j in range(slope.size):
-        top = most * devices.threshold[j]
-        u = min(reached[j], top)
-        kept = _kept_by_reset(u, spike[j], slope[j], devices.threshold[j], devices.reset[j], attached, soft, limited)
-        by_reached = grad[j] * slope[j] + carried[j] * kept
-        by_reached = f(0.0) if reached[j] >= top else by_reached
+def _back(desk, sheet, grad, out):
+    """One tick of BPTT; what is carried is dL/dv. The gradient by the drive is added to ``out``."""
+    size = grad.size
+    carried, slope, kept = (
+        cut(desk, CARRIED, CARRIED + size),
+        cut(sheet, SLOPE, SLOPE + size),
+        cut(sheet, KEPT, KEPT + size),
+    )
+    by_start, by_drive = cut(sheet, BY_START, BY_START + size), cut(sheet, BY_DRIVE, BY_DRIVE + size)
+    for j in range(size):
+        by_reached = grad[j] * slope[j] + carried[j] * kept[j]
         out[j] += by_reached * by_drive[j]
         carried[j] = by_reached * by_start[j]
 
@@ -235,60 +291,56 @@ def forward(values, first, last, layer, rule, spikes, kappa):
     kappa : float array, shape (batch, n)
         Written; of shape (0, 0) where it is not wanted.
     """
-    ticks, n, strip = spikes.shape[1], spikes.shape[2], layer.scale.shape[1]
-    s = _buffers(layer, 1, strip)
-    f = type(layer.scale[0, 0])
-    for low in range(0, n, strip):  # the devices of a strip stay in the cache for all samples
-        size = min(strip, n - low)
-        devices = device_row(layer.devices, low, low + size)
-        _steepness(devices, rule, s.steep)
+    ticks, n, period, model = spikes.shape[1], spikes.shape[2], _period(layer), layer.model
+    scales, biases = _spread(layer.scale, period), _spread(layer.bias, period)
+    desk, sheet = np.empty(DESK, layer.rest.dtype), np.empty(SHEET, layer.rest.dtype)
+    waits, helds = np.empty(STRIP, np.int32), np.empty(STRIP, np.int32)
+    low = 0
+    while low < n:  # the devices of a strip stay in the cache for all samples
+        strip = _next(low, n, period)
+        high = low + strip.size
+        wait, held = cut(waits, 0, strip.size), cut(helds, 0, strip.size)
+        _lay_out(layer.devices, rule, strip, desk)
         for b in range(first, last):
-            mine, own = values[b], spikes[b]
-            _begin(layer, low, size, s)
+            mine, emitted = values[b], spikes[b]
+            _begin(cut(layer.rest, low, high), desk, wait)
             for t in range(ticks):
-                out = cut(line(own, t), low, low + size)
-                _reach(layer, devices, mine, low, t, 0, size, s)
-                _fire(layer, devices, rule, 0, size, s, out)
+                out = cut(line(emitted, t), low, high)
+                _run(model, rule, line(mine, t % mine.shape[0]), scales, biases, t, strip, desk, wait, held, out)
                 if kappa.size:
-                    total = cut(line(kappa, b), low, low + size)
+                    total = cut(line(kappa, b), low, high)
                     if t == 0:
-                        total[:] = f(0.0)
-                    _slopes(layer, devices, rule, 0, size, s)
-                    _onward_any(layer, devices, rule, size, s, out, total)
-                _copy(line(s.x, 1), size, line(s.x, 0))
+                        _fill(total)
+                    _derive(model, rule, out, held, desk, sheet)
+                    _onward(desk, sheet, total)
             if kappa.size:
-                total = cut(line(kappa, b), low, low + size)
-                for j in range(size):
-                    total[j] /= f(ticks)
+                _divide(cut(line(kappa, b), low, high), ticks)
+        low = high
 
 
 @jit
-def _onward_any(layer, devices, rule, size, s, spike, kappa):
-    """:func:`_onward` of the layer's kind of reset."""
-    f = type(s.slope[0])
-    attached = f(not rule.detach)
-    most = f(_runs_away(layer.model))
-    row = (
-        cut(line(s.reached, 0), 0, size),
-        cut(s.slope, 0, size),
-        cut(s.by_start, 0, size),
-        cut(s.by_drive, 0, size),
-        spike,
-        devices,
-        attached,
-        most,
-    )
-    if layer.model.soft:
-        limited = layer.model.kind == SKYRMION and not rule.smooth
-        _onward(*row, True, limited, cut(s.carried, 0, size), kappa)
-    else:
-        _onward(*row, False, False, cut(s.carried, 0, size), kappa)
+def _run(model, rule, values, scales, biases, t, strip, desk, wait, held, out):
+    """Tick t of a strip, from its row of values to its spikes."""
+    own = cut(values, strip.low, strip.low + strip.size)
+    scale = cut(line(scales, t % scales.shape[0]), strip.column, strip.column + strip.size)
+    bias = cut(line(biases, t % biases.shape[0]), strip.column, strip.column + strip.size)
+    if model.hold:
+        for j in range(held.size):
+            held[j] = wait[j]
+    _reach(model, own, scale, bias, desk, wait)
+    _fire(model, rule, desk, held, out)
 
 
 @jit
-def _copy(source, size, to):
-    for j in range(size):
-        to[j] = source[j]
+def _fill(row):
+    for j in range(row.size):
+        row[j] = type(row[j])(0.0)
+
+
+@jit
+def _divide(row, by):
+    for j in range(row.size):
+        row[j] /= type(row[j])(by)
 
 
 @jit
@@ -304,59 +356,29 @@ def backward(values, first, last, layer, rule, grad, by_drive):
     by_drive : float array, shape (batch, 1 or ticks, n)
         Written: gradient by the drive; of all ticks together where the drive is the same in all.
     """
-    ticks, n, strip = grad.shape[1], grad.shape[2], layer.scale.shape[1]
-    s = _buffers(layer, ticks, strip)
-    spikes = np.empty((ticks, strip), layer.scale.dtype)
-    f = type(layer.scale[0, 0])
-    for low in range(0, n, strip):
-        size = min(strip, n - low)
-        devices = device_row(layer.devices, low, low + size)
-        _steepness(devices, rule, s.steep)
+    ticks, n, period, model = grad.shape[1], grad.shape[2], _period(layer), layer.model
+    scales, biases = _spread(layer.scale, period), _spread(layer.bias, period)
+    desk, sheets = np.empty(DESK, layer.rest.dtype), np.empty((ticks, SHEET), layer.rest.dtype)
+    waits, helds = np.empty(STRIP, np.int32), np.empty(STRIP, np.int32)
+    emitted = np.empty(STRIP, grad.dtype)
+    low = 0
+    while low < n:
+        strip = _next(low, n, period)
+        high = low + strip.size
+        wait, held, out = cut(waits, 0, strip.size), cut(helds, 0, strip.size), cut(emitted, 0, strip.size)
+        _lay_out(layer.devices, rule, strip, desk)
         for b in range(first, last):
             mine, slope, gradient = values[b], grad[b], by_drive[b]
-            _begin(layer, low, size, s)
+            _begin(cut(layer.rest, low, high), desk, wait)
             for t in range(ticks):
-                _reach(layer, devices, mine, low, t, t, size, s)
-                _fire(layer, devices, rule, t, size, s, cut(line(spikes, t), 0, size))
-            for t in range(by_drive.shape[1]):
-                gradient[t, low : low + size] = f(0.0)
+                _run(model, rule, line(mine, t % mine.shape[0]), scales, biases, t, strip, desk, wait, held, out)
+                _derive(model, rule, out, held, desk, line(sheets, t))
+            for t in range(gradient.shape[0]):
+                _fill(cut(line(gradient, t), low, high))
             for t in range(ticks - 1, -1, -1):
-                _slopes(layer, devices, rule, t, size, s)
-                out = cut(line(gradient, t % gradient.shape[0]), low, low + size)
-                _back_any(
-                    layer,
-                    devices,
-                    rule,
-                    t,
-                    size,
-                    s,
-                    cut(line(spikes, t), 0, size),
-                    cut(line(slope, t), low, low + size),
-                    out,
-                )
-
-
-@jit
-def _back_any(layer, devices, rule, at, size, s, spike, grad, out):
-    """:func:`_back` of the layer's kind of reset."""
-    f = type(s.slope[0])
-    attached = f(not rule.detach)
-    most = f(_runs_away(layer.model))
-    row = (
-        cut(line(s.reached, at), 0, size),
-        cut(s.slope, 0, size),
-        cut(s.by_start, 0, size),
-        cut(s.by_drive, 0, size),
-        spike,
-        devices,
-        attached,
-        most,
-    )
-    if layer.model.soft:
-        limited = layer.model.kind == SKYRMION and not rule.smooth
-        _back(*row, True, limited, cut(s.carried, 0, size), grad, out)
-    else:
-        _back(*row, False, False, cut(s.carried, 0, size), grad, out)
+                total = cut(line(gradient, t % gradient.shape[0]), low, high)
+                _back(desk, line(sheets, t), cut(line(slope, t), low, high), total)
+        low = high
 
 
 @jit

@@ -25,9 +25,6 @@ SURROGATES: dict[str, tuple[int, float]] = {
 }
 """Number of each surrogate in the kernels, and the sharpness at which its peak is 1."""
 
-_STRIP = 512
-"""Neurons, about, whose ticks are run together: their buffers stay in the cache."""
-
 
 class _Kept(NamedTuple):
     x: Signal | None
@@ -148,12 +145,9 @@ class Spiking(Parameterless):
 
     def _layer(self, x: Signal) -> spiking.Layer:
         """Neurons and drive as the kernels want them."""
-        size, channels, kind = size_of(x.values.shape[2:]), x.values.shape[-1], x.values.dtype
-        strip = min(size, channels * max(1, _STRIP // channels))
-        scale, bias = (np.broadcast_to(row, (len(row), channels)) for row in x.line(kind))
-        times = (1, strip // channels)
-        arrays, rest = _rows(self.devices(size), kind.name)
-        return spiking.Layer(self.nominal.model, arrays, rest, np.tile(scale, times), np.tile(bias, times))
+        kind = x.values.dtype
+        arrays, rest = _rows(self.devices(size_of(x.values.shape[2:])), kind.name)
+        return spiking.Layer(self.nominal.model, arrays, rest, *x.line(kind))
 
 
 @lru_cache(maxsize=64)
