@@ -159,38 +159,38 @@ def product_tile(tile):
 
 
 def outer_tile(tile):
-    """Make the intrinsic ``outer``: products of gradients and inputs, summed over windows.
+    """Make the intrinsic ``outer``: products of inputs and gradients, summed over windows.
 
-    ``out[i, :] += sum over p < windows of grad[p, i] * x[base[p] :]``, ``tile.rows`` gradients side by side
+    ``out[i, :] (+)= sum over p < windows of x[base[p] + i] * panel[p, :]``, ``tile.rows`` inputs side by side
     """
 
     @intrinsic
-    def outer(typing, like, x, bases, windows, grad, out, stride):
+    def outer(typing, like, x, bases, windows, panel, out, stride, fresh):
         def generate(context, builder, signature, arguments):
-            like, x, bases, windows, grad, out, stride = arguments
+            like, x, bases, windows, panel, out, stride, fresh = arguments
             real = like.type
             lanes = _lanes(real, tile.width)
-            vector = ir.VectorType(real, lanes)
-            x, grad, out = (_at(builder, address, real) for address in (x, grad, out))
+            vector, columns = ir.VectorType(real, lanes), _WORD(tile.vectors * lanes)
+            x, panel, out = (_at(builder, address, real) for address in (x, panel, out))
             bases = _at(builder, bases, _WORD)
             places = _grid(builder, out, stride, tile.rows, tile.vectors, lanes)
 
             def window(p, sums):
                 first = builder.gep(x, [builder.load(builder.gep(bases, [p]))])
-                row = builder.gep(grad, [builder.mul(p, _WORD(tile.rows))])
-                v = [_load(builder, builder.gep(first, [_WORD(j * lanes)]), vector) for j in range(tile.vectors)]
+                row = builder.gep(panel, [builder.mul(p, columns)])
+                v = [_load(builder, builder.gep(row, [_WORD(j * lanes)]), vector) for j in range(tile.vectors)]
                 new = []
                 for i in range(tile.rows):
-                    slope = _everywhere(builder, builder.load(builder.gep(row, [_WORD(i)])), lanes)
-                    new += [_fma(builder, slope, v[j], sums[i * tile.vectors + j]) for j in range(tile.vectors)]
+                    value = _everywhere(builder, builder.load(builder.gep(first, [_WORD(i)])), lanes)
+                    new += [_fma(builder, value, v[j], sums[i * tile.vectors + j]) for j in range(tile.vectors)]
                 return new
 
-            sums = [_load(builder, place, vector) for place in places]
-            for value, place in zip(_loop(builder, windows, sums, window), places, strict=True):
+            begun = _begin(builder, places, vector, fresh)
+            for value, place in zip(_loop(builder, windows, begun, window), places, strict=True):
                 _store(builder, value, place)
             return context.get_dummy_value()
 
-        return types.void(like, *[types.int64] * 6), generate
+        return types.void(like, *[types.int64] * 6, types.boolean), generate
 
     return outer
 

@@ -24,7 +24,6 @@ STRIP = 64
 """Windows whose gradients are packed at a time."""
 LONGEST = 192
 """Longest run: a panel or stripe of its weights stays in the first-level cache."""
-_LINE = 16
 WORD = 64
 """Longest grain: the inputs that are searched for spikes at once."""
 
@@ -180,68 +179,62 @@ def paint_blocks(images, first, last, plan, canvases):
 
 @jit
 def pack_slopes(grad, groups, first, last, out):
-    """Lay the gradient of windows ``first .. last - 1`` out by ROWS targets, shape (groups * parts, windows, ROWS)."""
-    own, parts = grad.shape[1] // groups, out.shape[0] // groups
+    """Cut the gradient of windows ``first .. last - 1`` into panels as :func:`pack` cuts weights.
+
+    ``out`` is of shape (groups * panels, windows, columns).
+    """
+    own, panels, columns = grad.shape[1] // groups, out.shape[0] // groups, out.shape[2]
     for n in range(out.shape[0]):
-        column, wide = n // parts * own + n % parts * ROWS, min(ROWS, own - n % parts * ROWS)
+        column, wide = n // panels * own + n % panels * columns, min(columns, own - n % panels * columns)
         for p in range(first, last):
-            for i in range(ROWS):
-                out[n, p, i] = grad[p, column + i] if i < wide else 0
+            row, to = grad[p], out[n, p]
+            for c in range(wide):
+                to[c] = row[column + c]
+            for c in range(wide, columns):
+                to[c] = 0
 
 
 @jit
-def by_weight(canvases, slopes, plan, first, last, columns, fresh, out):
-    """Gradient by the weights from real inputs, for tasks ``first .. last - 1``: a run, half of a group's targets.
+def by_weight(canvases, slopes, plan, first, last, fresh, out):
+    """Gradient by the weights from real inputs, of the targets of panels ``first .. last - 1``.
 
     Parameters
     ----------
-    canvases : float array, shape (blocks, images of a block * canvas + columns)
+    canvases : float array, shape (blocks, images of a block * canvas + ROWS)
         Painted.
-    slopes : float array, shape (groups * parts, images * windows, ROWS)
+    slopes : float array, shape (groups * panels, images * windows, columns)
         Gradient by the sums, from :func:`pack_slopes`.
     plan : Plan
-    columns : int
-        Inputs that lie side by side in a tile.
     fresh : bool
         Sums begin with these images; they go on from ``out`` otherwise.
     out : float array, shape (inputs of a window, targets)
         Written: sums over images and their windows in order.
     """
     zero = type(out[0, 0])(0)
-    item, together, runs = out.itemsize, plan.images * plan.windows, plan.offset.size
-    own, parts = out.shape[1] // plan.groups, slopes.shape[0] // plan.groups
-    across = -(-plan.length // columns) * columns
-    sums = np.empty((parts * ROWS, across), out.dtype)
-    x, bases, slope, total = canvases.ctypes.data, plan.base.ctypes.data, slopes.ctypes.data, sums.ctypes.data
-    windows = slopes.shape[1]
-    for task in range(first, last):
-        group, r, half = task // (2 * runs), task // 2 % runs, task % 2
-        low, high = half * parts // 2, (half + 1) * parts // 2
-        if fresh:
-            sums[low * ROWS : high * ROWS] = zero
-        else:
-            begun = out[r * plan.length : (r + 1) * plan.length, group * own : (group + 1) * own]
-            sums[: begun.shape[1], : plan.length] = begun.T
+    item, together, length, columns = out.itemsize, plan.images * plan.windows, plan.length, slopes.shape[2]
+    own, each, windows = out.shape[1] // plan.groups, slopes.shape[0] // plan.groups, slopes.shape[1]
+    edge = np.empty((ROWS, columns), out.dtype)
+    x, bases, slope, total = canvases.ctypes.data, plan.base.ctypes.data, slopes.ctypes.data, out.ctypes.data
+    scratch = edge.ctypes.data
+    for n in range(first, last):
+        group, within = n // each, (n % each) * columns
+        column, wide = group * own + within, min(columns, own - within)
         for block in range(canvases.shape[0]):
-            inputs = x + item * (block * canvases.shape[1] + plan.offset[r] + group * plan.depth)
-            for p in range(0, min(together, windows - block * together), STRIP):
-                number = min(STRIP, min(together, windows - block * together) - p)
-                for k in range(0, across, columns):
-                    for n in range(low, high):
-                        own_slopes = slope + item * ROWS * ((group * parts + n) * windows + block * together + p)
-                        where = total + item * (n * ROWS * across + k)
-                        outer(zero, inputs + item * k, bases + 8 * p, number, own_slopes, where, across)
-        _turn(sums, plan.length, low * ROWS, min(high * ROWS, own), out, r * plan.length, group * own)
-
-
-@jit
-def _turn(sums, length, low, high, out, row, column):
-    """Copy the columns of ``sums`` to rows of the weights' gradient, a few cache lines at a time."""
-    for start in range(0, length, _LINE):
-        end = min(start + _LINE, length)
-        for j in range(low, high):
-            for k in range(start, end):
-                out[row + k, column + j] = sums[j, k]
+            before = block * together
+            for p in range(0, min(together, windows - before), STRIP):
+                number = min(STRIP, min(together, windows - before) - p)
+                panel, begins = slope + item * columns * (n * windows + before + p), fresh and block == 0 and p == 0
+                for r in range(plan.offset.size):
+                    inputs = x + item * (block * canvases.shape[1] + plan.offset[r] + group * plan.depth)
+                    for k in range(0, length, ROWS):
+                        high, row = min(ROWS, length - k), r * length + k
+                        where = (inputs + item * k, bases + 8 * p, number, panel)
+                        if high == ROWS and wide == columns:
+                            outer(zero, *where, total + item * (row * out.shape[1] + column), out.shape[1], begins)
+                        else:
+                            copy(out[row:, column:], high, wide, edge)
+                            outer(zero, *where, scratch, columns, begins)
+                            copy(edge, high, wide, out[row:, column:])
 
 
 def panel_columns(dtype: np.dtype[np.floating]) -> int:

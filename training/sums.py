@@ -133,13 +133,12 @@ def by_weight_of(x: Signal, grad: Array, weight: Array, window: Window, workers:
 
 def _add_of_reals(images: NDArray[Any], grad: Array, plan: Plan, out: Array, workers: Workers, *, fresh: bool) -> None:
     count, columns = linear.blocks(len(images), plan), linear.panel_columns(grad.dtype)
-    canvases = np.zeros((count, plan.images * math.prod(plan.canvas) + columns), grad.dtype)
+    canvases = np.zeros((count, plan.images * math.prod(plan.canvas) + linear.ROWS), grad.dtype)
     workers(lambda a, z: linear.paint_blocks(images, a, z, plan, canvases), count)
-    parts = -(-(grad.shape[1] // plan.groups) // linear.ROWS)
-    slopes = np.empty((plan.groups * parts, len(grad), linear.ROWS), grad.dtype)
+    panels = plan.groups * -(-(grad.shape[1] // plan.groups) // columns)
+    slopes = np.empty((panels, len(grad), columns), grad.dtype)
     workers(lambda a, z: linear.pack_slopes(grad, plan.groups, a, z, slopes), len(grad))
-    tasks = 2 * plan.groups * len(plan.offset)
-    workers(lambda a, z: linear.by_weight(canvases, slopes, plan, a, z, columns, fresh, out), tasks)
+    workers(lambda a, z: linear.by_weight(canvases, slopes, plan, a, z, fresh, out), panels)
 
 
 def _add_of_spikes(
