@@ -254,6 +254,33 @@ def _row_of(builder, spikes, m, rows, columns):
     return builder.gep(rows, [builder.mul(number, _WORD(columns))])
 
 
+@intrinsic
+def move(typing, like, source, apart, rows, registers, out):
+    """Copy rows of so many registers that lie ``apart`` entries from each other; ``out`` has them side by side."""
+
+    def generate(context, builder, signature, arguments):
+        like, source, apart, rows, registers, out = arguments
+        lanes = _lanes(like.type, TILE.width)
+        vector = ir.VectorType(like.type, lanes)
+        source, out = _at(builder, source, like.type), _at(builder, out, like.type)
+        across = builder.mul(registers, _WORD(lanes))
+
+        def row(k, carried):
+            begin, to = builder.gep(source, [builder.mul(k, apart)]), builder.gep(out, [builder.mul(k, across)])
+
+            def register(j, carried):
+                place = builder.mul(j, _WORD(lanes))
+                _store(builder, _load(builder, builder.gep(begin, [place]), vector), builder.gep(to, [place]))
+                return carried
+
+            return _loop(builder, registers, carried, register)
+
+        _loop(builder, rows, [], row)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.int64] * 5), generate
+
+
 multiply = product_tile(TILE)
 outer = outer_tile(TILE)
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsim.kernels._jit import jit
-from eventsim.kernels._vector import PANEL, TILE, multiply, outer
+from eventsim.kernels._vector import PANEL, REGISTER, TILE, move, multiply, outer
 
 ROWS = TILE.rows
 STRIP = 64
@@ -93,31 +93,31 @@ def blocks(images, plan):
 
 
 @jit
+def copy(source, rows, columns, to):
+    """Copy a corner of a table."""
+    for i in range(rows):
+        for c in range(columns):
+            to[i, c] = source[i, c]
+
+
+@jit
 def pack(weight, groups, columns, first, last, out):
     """Cut weights, shape (inputs of a window, targets), into panels of ``columns`` targets, group by group.
 
     ``out`` is of shape (groups * panels, inputs, columns), of which panels ``first .. last - 1`` are written; columns
     beyond the last target of a group are zero.
     """
-    inputs = weight.shape[0]
-    own = weight.shape[1] // groups
-    panels = out.shape[0] // groups
+    zero, item, inputs = type(out[0, 0, 0])(0), out.itemsize, weight.shape[0]
+    own, panels = weight.shape[1] // groups, out.shape[0] // groups
+    source, to = weight.ctypes.data, out.ctypes.data
     for n in range(first, last):
         column, wide = n // panels * own + n % panels * columns, min(columns, own - n % panels * columns)
-        if wide < columns:
+        if wide == columns:
+            place = to + item * n * inputs * columns
+            move(zero, source + item * column, weight.shape[1], inputs, columns * item // REGISTER, place)
+        else:
             out[n] = 0
-        for k in range(inputs):
-            row, to = weight[k], out[n, k]
-            for c in range(wide):
-                to[c] = row[column + c]
-
-
-@jit
-def copy(source, rows, columns, to):
-    """Copy a corner of a table."""
-    for i in range(rows):
-        for c in range(columns):
-            to[i, c] = source[i, c]
+            copy(weight[:, column:], inputs, wide, out[n])
 
 
 @jit

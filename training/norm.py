@@ -89,7 +89,7 @@ class BatchNorm:
             factor = gamma / np.sqrt(params["variance"].astype(np.float64) + self.eps)
             line = factor * scale, beta + factor * (bias - params["mean"])
             return Step(x._replace(scale=line[0].astype(kind), bias=line[1].astype(kind)))
-        if x.whole or len(scale) > 1:  # values of one line, whose moments are those of the values but for that line
+        if x.whole or max(len(scale), len(bias)) > 1:  # values of one line, whose moments are those of the values but for that line
             x = Signal(x.plain(kind))
             scale, bias = np.ones((1, 1)), np.zeros((1, 1))
         mean, variance = self._moments(x.values, mode)

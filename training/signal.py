@@ -49,10 +49,9 @@ class Signal(NamedTuple):
         return float(self.scale[0, 0]) if self.scale.size == 1 else None
 
     def line(self, dtype: DTypeLike) -> tuple[Array, Array]:
-        """Scale and bias as arrays of one shape."""
-        one = np.ones((1, 1), dtype) if self.scale is None else self.scale.astype(dtype)
-        zero = np.zeros((1, 1), dtype) if self.bias is None else self.bias.astype(dtype)
-        scale, bias = np.broadcast_arrays(one, zero)
+        """Scale and bias as arrays, each of shape (1 or ticks, 1 or channels)."""
+        scale = np.ones((1, 1), dtype) if self.scale is None else np.ascontiguousarray(self.scale, dtype)
+        bias = np.zeros((1, 1), dtype) if self.bias is None else np.ascontiguousarray(self.bias, dtype)
         return scale, bias
 
     def plain(self, dtype: DTypeLike = np.float32) -> Array:

@@ -18,16 +18,26 @@ from eventsim.parallel import Workers
 from eventsim.training.signal import Array, Signal, as_images
 from eventsim.training.window import Window, backward_plan, forward_plan
 
-_SPARSE = 0.6
-"""Share of inputs with spikes above which it is faster to multiply them all."""
+_ADDED, _FOUND, _LOOKED = 1.7, 130.0, 20.0
+"""What it costs to add a weight, to find a spike and to look at an input, in multiplications."""
 _PATCHED = 32
 """Channels come in multiples of this where sums of patches pay: whole panels in the registers of every machine."""
 _AT_ONCE = 2**25
 """Inputs of the canvases that the gradient by the weights works on at a time."""
 
 
-def _sparse(images: NDArray[Any]) -> bool:
-    return images.dtype == np.uint8 and bool(np.count_nonzero(images) < _SPARSE * images.size)
+def _sparse(images: NDArray[Any], plan: Plan, weight: Array) -> bool:
+    """Whether it is faster to find the spikes and add their weights than to multiply all inputs."""
+    if images.dtype != np.uint8:
+        return False
+    spikes, inputs = np.count_nonzero(images), images.size
+    own = weight.shape[1] // plan.groups
+    sums = len(images) * plan.windows * len(weight) * plan.groups / inputs  # that an input is part of, target by target
+    multiplied, added = (
+        sums * -(-own // columns) * columns
+        for columns in (linear.panel_columns(weight.dtype), additions.stripe_columns(weight.dtype))
+    )
+    return bool(spikes * (_ADDED * added + _FOUND) + inputs * _LOOKED < inputs * multiplied)
 
 
 def _packed(weight: Array, groups: int, columns: int, workers: Workers) -> Array:
@@ -72,7 +82,7 @@ def sums_of(x: Signal, weight: Array, window: Window, workers: Workers) -> Array
     """
     images = as_images(x.values)
     plan = forward_plan(window, *images.shape[1:])
-    if _sparse(images):
+    if _sparse(images, plan, weight):
         out = _added(images, plan, weight, workers, counted=x.most > 1)
     else:
         out = _multiplied(images, plan, weight, workers)
@@ -117,8 +127,8 @@ def by_weight_of(x: Signal, grad: Array, weight: Array, window: Window, workers:
     images = as_images(x.values)
     rows = np.ascontiguousarray(grad, weight.dtype).reshape(-1, grad.shape[-1])
     plan = forward_plan(window, *images.shape[1:])
-    out = np.zeros(weight.shape, weight.dtype)
-    sparse = _sparse(images)
+    sparse = _sparse(images, plan, weight)
+    out = np.zeros(weight.shape, weight.dtype) if sparse else np.empty(weight.shape, weight.dtype)
     together = max(1, _AT_ONCE // (plan.images * math.prod(plan.canvas))) * plan.images
     for start in range(0, len(images), together):
         some = images[start : start + together]
