@@ -87,7 +87,7 @@ def measure(
             start = time.perf_counter()
             step = gradient(model, params, x, labels, objective, ticks=ticks, method=method, workers=workers)
             state = state or optimiser.start(params, step.params)
-            params, state = optimiser.step(params, step.params, state, 0.1)
+            params, state = optimiser.step(params, step.params, state, 0.1, workers)
             params = {**params, **step.moved}
             if i >= 2:
                 seconds.append(time.perf_counter() - start)

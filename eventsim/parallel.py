@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,9 @@ from types import TracebackType
 from typing import Self
 
 from eventsim.errors import ConfigError
+
+_WORTH = 2**17
+"""Entries of arrays that are worked on in about 50 microseconds."""
 
 
 def cores() -> int:
@@ -78,12 +82,14 @@ class Workers:
         if self._pool is not None:
             self._pool.shutdown()
 
-    def __call__(self, work: Callable[[int, int], None], size: int) -> None:
+    def __call__(self, work: Callable[[int, int], None], size: int, each: float = math.inf) -> None:
         """Call ``work(first, last)`` for ranges that cover 0 .. size; the first exception is raised here.
 
-        A thread that is done takes the next of some equal parts, as cores are not equally fast.
+        A thread that is done takes the next of some equal parts, as cores are not equally fast. Where all of them are
+        less work than it takes to wake a thread, the caller does them alone: ``each`` is about how many entries of
+        arrays one of them reads or writes.
         """
-        if self._pool is None or size < 2:
+        if self._pool is None or size < 2 or size * each < _WORTH:
             if size:
                 work(0, size)
             return
@@ -101,7 +107,8 @@ class Workers:
             take()
         finally:
             for job in jobs:
-                job.result()
+                if not job.cancel():  # a thread that has not woken up yet is not waited for: nothing is left to do
+                    job.result()
 
 
 ALONE = Workers(1)

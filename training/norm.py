@@ -89,7 +89,9 @@ class BatchNorm:
             factor = gamma / np.sqrt(params["variance"].astype(np.float64) + self.eps)
             line = factor * scale, beta + factor * (bias - params["mean"])
             return Step(x._replace(scale=line[0].astype(kind), bias=line[1].astype(kind)))
-        if x.whole or max(len(scale), len(bias)) > 1:  # values of one line, whose moments are those of the values but for that line
+        if (
+            x.whole or max(len(scale), len(bias)) > 1
+        ):  # values of one line, whose moments are those of the values but for that line
             x = Signal(x.plain(kind))
             scale, bias = np.ones((1, 1)), np.zeros((1, 1))
         mean, variance = self._moments(x.values, mode)
@@ -105,7 +107,7 @@ class BatchNorm:
         rows = values.reshape(*values.shape[:2], -1, self.channels)
         origin = np.ascontiguousarray(rows[0, 0, 0])
         sums = np.empty((*rows.shape[:2], 2, self.channels))
-        mode.workers(lambda first, last: norm.moments(rows, first, last, origin, sums), len(rows))
+        mode.workers(lambda first, last: norm.moments(rows, first, last, origin, sums), len(rows), rows[0].size)
         axes: tuple[int, ...] = (0, 1) if self.statistics == "batch" else (0,)
         one, two = np.moveaxis(
             sums.sum(axis=axes) / (rows.size / self.channels / (rows.shape[1] if len(axes) == 1 else 1)), -2, 0
@@ -143,7 +145,7 @@ class BatchNorm:
         slopes = np.ascontiguousarray(grad.reshape(rows.shape))
         origin = np.ascontiguousarray(rows[0, 0, 0])
         sums = np.empty((*rows.shape[:2], 2, self.channels))
-        mode.workers(lambda a, z: norm.gradient_moments(rows, slopes, a, z, origin, sums), len(rows))
+        mode.workers(lambda a, z: norm.gradient_moments(rows, slopes, a, z, origin, sums), len(rows), rows[0].size)
         together = sums.sum(axis=0) if len(mean) > 1 else sums.sum(axis=(0, 1))[None]
         by_beta = together[:, 0]
         by_gamma = (together[:, 1] + (origin - mean) * by_beta) * width
@@ -157,5 +159,5 @@ class BatchNorm:
         factors[:, 1] = -gamma * slope * width * by_gamma / number
         factors[:, 2] = gamma * slope * (mean * width * by_gamma - by_beta) / number
         out = np.empty_like(slopes)
-        mode.workers(lambda a, z: norm.combine(rows, slopes, a, z, factors, out), len(rows))
+        mode.workers(lambda a, z: norm.combine(rows, slopes, a, z, factors, out), len(rows), rows[0].size)
         return Back(out.reshape(grad.shape), grads)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
 from eventsim.errors import ConfigError
+from eventsim.parallel import ALONE, Workers
 from eventsim.training.layer import Params
 from eventsim.training.signal import Array
 
@@ -37,7 +39,9 @@ class Optimiser(Protocol):
             A name without a parameter.
         """
 
-    def step(self, params: Params, grads: Params, state: State, rate: float) -> tuple[Params, State]:
+    def step(
+        self, params: Params, grads: Params, state: State, rate: float, workers: Workers = ALONE
+    ) -> tuple[Params, State]:
         """New parameters and state after one step.
 
         Parameters
@@ -49,6 +53,8 @@ class Optimiser(Protocol):
         state : State
         rate : float
             Learning rate of this step.
+        workers : Workers
+            Threads; no number depends on them.
 
         Raises
         ------
@@ -69,7 +75,9 @@ class Slots:
             raise misfit("state", f"names {trained}", f"some of {sorted(params)}", "optimiser.start(params, grads)")
         return State(0, {slot: {name: np.zeros_like(params[name]) for name in trained} for slot in self.slots})
 
-    def step(self, params: Params, grads: Params, state: State, rate: float) -> tuple[Params, State]:
+    def step(
+        self, params: Params, grads: Params, state: State, rate: float, workers: Workers = ALONE
+    ) -> tuple[Params, State]:
         """New parameters and state; see :class:`Optimiser`."""
         _check_names(self.slots, params, grads, state)
         new, after = dict(params), State(state.steps + 1, {slot: {} for slot in self.slots})
@@ -78,12 +86,19 @@ class Slots:
             read = [
                 flat(name, part, param) for part in (param, grad, *(state.slots[slot][name] for slot in self.slots))
             ]
-            written = [np.empty(param.shape, param.dtype) for _ in range(1 + len(self.slots))]
-            self._update(after.steps, rate, param.ndim > 1, read, [part.reshape(-1) for part in written])
-            new[name] = written[0]
-            for slot, part in zip(self.slots, written[1:], strict=True):
+            written = [np.empty(param.size, param.dtype) for _ in range(1 + len(self.slots))]
+            update = partial(self._update_some, after.steps, rate, param.ndim > 1, read, written)
+            workers(update, param.size, len(read) + len(written))
+            new[name], *slots = (part.reshape(param.shape) for part in written)
+            for slot, part in zip(self.slots, slots, strict=True):
                 after.slots[slot][name] = part
         return new, after
+
+    def _update_some(
+        self, steps: int, rate: float, decays: bool, read: list[Array], written: list[Array], first: int, last: int
+    ) -> None:
+        """:meth:`_update` entries ``first .. last - 1``."""
+        self._update(steps, rate, decays, [part[first:last] for part in read], [part[first:last] for part in written])
 
     def _update(self, steps: int, rate: float, decays: bool, read: list[Array], written: list[Array]) -> None:
         """Step one flat parameter: ``read`` is itself, its gradient and its slots, ``written`` itself and its slots."""

@@ -120,7 +120,7 @@ class Spiking(Parameterless):
         kappa = np.empty((shape[0], size) if rates else (0, 0), x.values.dtype)
         values, out = x.values.reshape(*shape[:2], size), spikes.reshape(shape[0], ticks, size)
         layer, rule = self._layer(x), self.rule(mode)
-        mode.workers(lambda a, z: spiking.forward(values, a, z, layer, rule, out, kappa), len(values))
+        mode.workers(lambda a, z: spiking.forward(values, a, z, layer, rule, out, kappa), len(values), 4 * out[0].size)
         kept = _Kept(None if rates else x, kappa.reshape(shape[0], 1, *shape[2:]) if rates else None)
         rate = float(spikes.mean() if mode.smooth else np.count_nonzero(spikes) / spikes.size)
         signal = Signal(spikes) if mode.smooth else Signal(spikes, most=1)
@@ -140,7 +140,9 @@ class Spiking(Parameterless):
         values, by_drive = (row.reshape(*row.shape[:2], -1) for row in (x.values, out))
         by_spike = np.ascontiguousarray(grad).reshape(batch, ticks, -1)
         layer, rule = self._layer(x), self.rule(mode)
-        mode.workers(lambda a, z: spiking.backward(values, a, z, layer, rule, by_spike, by_drive), batch)
+        mode.workers(
+            lambda a, z: spiking.backward(values, a, z, layer, rule, by_spike, by_drive), batch, 8 * by_spike[0].size
+        )
         return Back(out)
 
     def _layer(self, x: Signal) -> spiking.Layer:

@@ -109,7 +109,7 @@ class Training:
             if not (math.isfinite(found.value) and math.isfinite(norm)):
                 raise self._diverged(at, at.params, found, signal)
             state = config.optimiser.start(at.params, grads) if at.state is None else at.state
-            params, state = config.optimiser.step(at.params, grads, state, rate)
+            params, state = config.optimiser.step(at.params, grads, state, rate, self.workers)
             params = {**params, **found.moved}
             if not math.isfinite(clip(params, math.inf)[1]):
                 raise self._diverged(at, params, found, signal)

@@ -43,7 +43,7 @@ def _sparse(images: NDArray[Any], plan: Plan, weight: Array) -> bool:
 def _packed(weight: Array, groups: int, columns: int, workers: Workers) -> Array:
     own = weight.shape[1] // groups
     panels = np.empty((groups * -(-own // columns), len(weight), columns), weight.dtype)
-    workers(lambda a, z: linear.pack(weight, groups, columns, a, z, panels), len(panels))
+    workers(lambda a, z: linear.pack(weight, groups, columns, a, z, panels), len(panels), panels[0].size)
     return panels
 
 
@@ -51,7 +51,8 @@ def _multiplied(images: NDArray[Any], plan: Plan, weight: Array, workers: Worker
     """Sums of real inputs, shape (images * windows, targets)."""
     out = np.empty((len(images) * plan.windows, weight.shape[1]), weight.dtype)
     panels = _packed(weight, plan.groups, linear.panel_columns(weight.dtype), workers)
-    workers(lambda a, z: linear.products(images, a, z, plan, panels, out), linear.blocks(len(images), plan))
+    count, each = linear.blocks(len(images), plan), plan.images * plan.windows * weight.size // 8
+    workers(lambda a, z: linear.products(images, a, z, plan, panels, out), count, each)
     return out
 
 
@@ -59,9 +60,8 @@ def _added(images: NDArray[np.uint8], plan: Plan, weight: Array, workers: Worker
     """Sums of spikes."""
     out = np.empty((len(images) * plan.windows, weight.shape[1]), weight.dtype)
     panels = _packed(weight, plan.groups, additions.stripe_columns(weight.dtype), workers)
-    workers(
-        lambda a, z: additions.additions(images, a, z, plan, panels, counted, out), linear.blocks(len(images), plan)
-    )
+    count, each = linear.blocks(len(images), plan), images[0].size * plan.images
+    workers(lambda a, z: additions.additions(images, a, z, plan, panels, counted, out), count, each)
     return out
 
 
@@ -144,11 +144,15 @@ def by_weight_of(x: Signal, grad: Array, weight: Array, window: Window, workers:
 def _add_of_reals(images: NDArray[Any], grad: Array, plan: Plan, out: Array, workers: Workers, *, fresh: bool) -> None:
     count, columns = linear.blocks(len(images), plan), linear.panel_columns(grad.dtype)
     canvases = np.zeros((count, plan.images * math.prod(plan.canvas) + linear.ROWS), grad.dtype)
-    workers(lambda a, z: linear.paint_blocks(images, a, z, plan, canvases), count)
+    workers(lambda a, z: linear.paint_blocks(images, a, z, plan, canvases), count, canvases[0].size)
     panels = plan.groups * -(-(grad.shape[1] // plan.groups) // columns)
     slopes = np.empty((panels, len(grad), columns), grad.dtype)
-    workers(lambda a, z: linear.pack_slopes(grad, plan.groups, a, z, slopes), len(grad))
-    workers(lambda a, z: linear.by_weight(canvases, slopes, plan, a, z, fresh, out), panels)
+    workers(lambda a, z: linear.pack_slopes(grad, plan.groups, a, z, slopes), len(grad), grad.shape[1])
+    workers(
+        lambda a, z: linear.by_weight(canvases, slopes, plan, a, z, fresh, out),
+        panels,
+        len(grad) * len(out) * columns // 8,
+    )
 
 
 def _add_of_spikes(
