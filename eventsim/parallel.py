@@ -5,16 +5,22 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+
 from eventsim.errors import ConfigError
+from eventsim.kernels import team
 
 _WORTH = 2**17
 """Entries of arrays that are worked on in about 50 microseconds."""
+_LOOKS = 1000
+"""For about 200 microseconds."""
 
 
 def cores() -> int:
@@ -49,6 +55,78 @@ def split(work: Callable[[int, int], None], size: int, threads: int) -> None:
             job.result()
 
 
+class _Job:
+    """Work in equal parts, which threads take one after the other."""
+
+    def __init__(self, work: Callable[[int, int], None], size: int, parts: int) -> None:
+        self.work, self.size, self.parts = work, size, parts
+        self.taken = itertools.count()
+        self.begun: set[_Helper] = set()
+        self.errors: list[BaseException] = []
+
+    def take(self) -> None:
+        """Do parts until none is left, or one fails."""
+        try:
+            for part in self.taken:
+                if part >= self.parts or self.errors:
+                    return
+                self.work(self.size * part // self.parts, self.size * (part + 1) // self.parts)
+        except BaseException as error:  # raised again by the thread that waits
+            self.errors.append(error)
+
+
+class _Helper:
+    """A thread that helps with one job after the other.
+
+    Between jobs it looks out for the next one for a while before it sleeps: to wake a thread takes longer than many a
+    job.
+    """
+
+    _POSTED, _DONE = 0, 8
+
+    def __init__(self) -> None:
+        self._sync = np.zeros(team.SYNC, np.int64)
+        self._job: _Job | None = None
+        self._jobs = 0
+        self._asleep, self._bell = False, threading.Condition()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def begin(self, job: _Job | None) -> None:
+        """Ask for help with a job; None lets the thread go."""
+        self._job, self._jobs = job, self._jobs + 1
+        team.post(self._sync, self._POSTED, self._jobs)
+        if self._asleep:
+            with self._bell:
+                self._bell.notify()
+
+    def end(self, job: _Job) -> None:
+        """Wait for what this thread has taken; one that has not begun yet finds nothing left to take."""
+        if self in job.begun:
+            while not team.awaits(self._sync, self._DONE, self._jobs, _LOOKS):
+                pass
+
+    def join(self) -> None:
+        """Let the thread go."""
+        self.begin(None)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        seen = 0
+        while True:
+            if not team.awaits(self._sync, self._POSTED, seen + 1, _LOOKS):
+                with self._bell:
+                    self._asleep = True
+                    self._bell.wait_for(lambda: self._jobs > seen)  # noqa: B023 - called here
+                    self._asleep = False
+            seen, job = self._jobs, self._job
+            if job is None:
+                return
+            job.begun.add(self)
+            job.take()
+            team.post(self._sync, self._DONE, seen)
+
+
 class Workers:
     """Threads that share out the parts of many pieces of work, one after the other.
 
@@ -67,7 +145,7 @@ class Workers:
 
     def __init__(self, threads: int = 1) -> None:
         self.threads = check_threads(threads)
-        self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
+        self._helpers = [_Helper() for _ in range(self.threads - 1)]
 
     def __enter__(self) -> Self:
         return self
@@ -79,36 +157,29 @@ class Workers:
 
     def close(self) -> None:
         """Let the threads go."""
-        if self._pool is not None:
-            self._pool.shutdown()
+        for helper in self._helpers:
+            helper.join()
+        self._helpers = []
 
     def __call__(self, work: Callable[[int, int], None], size: int, each: float = math.inf) -> None:
         """Call ``work(first, last)`` for ranges that cover 0 .. size; the first exception is raised here.
 
         A thread that is done takes the next of some equal parts, as cores are not equally fast. Where all of them are
-        less work than it takes to wake a thread, the caller does them alone: ``each`` is about how many entries of
+        less work than it takes to share them out, the caller does them alone: ``each`` is about how many entries of
         arrays one of them reads or writes.
         """
-        if self._pool is None or size < 2 or size * each < _WORTH:
+        if not self._helpers or size < 2 or size * each < _WORTH:
             if size:
                 work(0, size)
             return
-        parts = min(size, 4 * self.threads)
-        taken = itertools.count()
-
-        def take() -> None:
-            for part in taken:
-                if part >= parts:
-                    return
-                work(size * part // parts, size * (part + 1) // parts)
-
-        jobs = [self._pool.submit(take) for _ in range(self.threads - 1)]
-        try:
-            take()
-        finally:
-            for job in jobs:
-                if not job.cancel():  # a thread that has not woken up yet is not waited for: nothing is left to do
-                    job.result()
+        job = _Job(work, size, min(size, 4 * self.threads))
+        for helper in self._helpers:
+            helper.begin(job)
+        job.take()
+        for helper in self._helpers:
+            helper.end(job)
+        if job.errors:
+            raise job.errors[0]
 
 
 ALONE = Workers(1)

@@ -17,7 +17,7 @@ from eventsim.kernels._jit import jit
 SYNC = 16
 """Length of the int64 array of a barrier, all zeros at first; its two words stand in cache lines of their own."""
 
-_PATIENCE = 4096
+_PATIENCE, _PROMPT = 4096, 64
 _YIELD = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
 
 
@@ -90,3 +90,20 @@ def meet(sync, team):
 def share(size, rank, team):
     """First and last (excluded) of ``size`` things that belong to a rank."""
     return size * rank // team, size * (rank + 1) // team
+
+
+@jit
+def post(sync, index, value):
+    """Write a word of a barrier's array for :func:`awaits` to see."""
+    _store(sync, index, value)
+
+
+@jit
+def awaits(sync, index, value, patience):
+    """Wait for a word to reach a value; gives up after so many looks. Returns whether it has."""
+    for look in range(patience):
+        if _load(sync, index) >= value:
+            return True
+        if look > _PROMPT:
+            _give_way()
+    return False
