@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsim.errors import ConfigError
 from eventsim.training.choices import choice
 from eventsim.training.label_loss import cross_entropy
 from eventsim.training.signal import Array
@@ -151,9 +152,22 @@ def heads_cross_entropy(
     value : float
         In nats.
     gradient : array, shape (heads, batch, classes)
+
+    Raises
+    ------
+    ConfigError
+        More or fewer weights than heads.
     """
+    weights = [1.0] * len(heads) if weights is None else weights
+    if len(weights) != len(heads):
+        raise ConfigError(
+            "The weights do not fit the heads.",
+            given=f"{len(weights)} weights and {len(heads)} heads",
+            expected="one weight for each head",
+            repair="weights=None",
+        )
     value, slopes = 0.0, []
-    for head, weight in zip(heads, [1.0] * len(heads) if weights is None else weights, strict=True):
+    for head, weight in zip(heads, weights, strict=True):
         term, slope = cross_entropy(head, labels, smoothing)
         value += weight * term
         slopes.append(weight * slope)

@@ -30,7 +30,7 @@ def probabilities(logits: Array, temperature: float = 1.0) -> Double:
 
 def through_softmax(gradient: Array, p: Double) -> Double:
     """Gradient by the logits from that by their probabilities ``p``, both of shape (..., classes)."""
-    return p * (gradient - (p * gradient).sum(axis=-1, keepdims=True))
+    return np.asarray(p * (gradient - (p * gradient).sum(axis=-1, keepdims=True)))
 
 
 def divergence(log_p: Double, log_q: Double) -> Double:
