@@ -235,11 +235,11 @@ def temporal_cross_entropy(
     value : float
     gradient : array, shape (batch, ticks, classes)
     """
-    ticks = outputs.shape[1]
-    value, grad = heads_cross_entropy(outputs.swapaxes(0, 1), labels)
+    rows = outputs.reshape(-1, outputs.shape[2])
+    value, grad = cross_entropy(rows, np.repeat(labels, outputs.shape[1]))
     error = outputs - outputs.dtype.type(potential)
-    value = (1 - regularisation) * value / ticks + regularisation * float(np.square(error).mean(dtype=np.float64))
-    return value, (1 - regularisation) / ticks * grad.swapaxes(0, 1) + 2 * regularisation / error.size * error
+    value = (1 - regularisation) * value + regularisation * float(np.square(error).mean(dtype=np.float64))
+    return value, (1 - regularisation) * grad.reshape(error.shape) + 2 * regularisation / error.size * error
 
 
 def _stacked(heads: Array | Sequence[Array]) -> Double:
