@@ -43,6 +43,7 @@ def _sparse(images: NDArray[Any], plan: Plan, weight: Array) -> bool:
 def _packed(weight: Array, groups: int, columns: int, workers: Workers) -> Array:
     own = weight.shape[1] // groups
     panels = np.empty((groups * -(-own // columns), len(weight), columns), weight.dtype)
+    weight = np.ascontiguousarray(weight)
     workers(lambda a, z: linear.pack(weight, groups, columns, a, z, panels), len(panels), panels[0].size)
     return panels
 
