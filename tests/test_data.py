@@ -143,7 +143,22 @@ def test_an_unusable_number_of_ticks_is_refused(ticks):
         Direct(ticks)
 
 
-@pytest.mark.parametrize("arguments", [(0, 0), (-1, 0), (70_000, 0), (1, -1), (1, 0, 0.5, 0.0), (1, 0, 0.5, math.nan)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (0, 0),
+        (-1, 0),
+        (70_000, 0),
+        (1, -1),
+        (1, 0, 0.5, 0.0),
+        (1, 0, 0.5, math.nan),
+        (True, 0),
+        (2.0, 0),
+        ("2", 0),
+        (1, 0, "0.5"),
+        (1, 0, 0.5, None),
+    ],
+)
 def test_unusable_encoders_are_refused(arguments):
     with pytest.raises(ConfigError):
         GaussianThreshold(*arguments)

@@ -8,6 +8,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from eventsim.checks import count
+from eventsim.errors import NetworkError
 from eventsim.kernels import norm
 from eventsim.parallel import ALONE, Workers
 from eventsim.training.signal import Array, Signal, counts_type
@@ -125,3 +127,9 @@ class Parameterless:
 
     def initial(self, seed: int, name: str) -> Params:
         return {}
+
+
+def whole(layer: object, *names: str) -> None:
+    """Take settings of a layer as whole numbers from 1; :class:`NetworkError` where one is something else."""
+    for name in names:
+        object.__setattr__(layer, name, count(name, getattr(layer, name), 1, kind=NetworkError))

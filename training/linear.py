@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from eventsim import keys
+from eventsim.checks import is_whole
 from eventsim.errors import NetworkError
 from eventsim.synapse import largest_level, to_levels
-from eventsim.training.layer import Back, Mode, Params, Shape, Step
+from eventsim.training.layer import Back, Mode, Params, Shape, Step, whole
 from eventsim.training.signal import Array, Signal
 from eventsim.training.sums import by_input_of, by_weight_of, sums_of
 from eventsim.training.window import Window
@@ -136,7 +137,7 @@ class Dense(_Weighted):
     grid: Grid | None = None
 
     def __post_init__(self) -> None:
-        _whole("Dense", sources=self.sources, targets=self.targets)
+        whole(self, "sources", "targets")
         self._check()
 
     @property
@@ -191,19 +192,19 @@ class Conv(_Weighted):
     grid: Grid | None = None
 
     def __post_init__(self) -> None:
-        _whole("Conv", sources=self.sources, targets=self.targets, stride=self.stride, groups=self.groups)
+        whole(self, "sources", "targets", "stride", "groups")
         size = tuple(self.size) if isinstance(self.size, Sequence) else ()
-        if len(size) not in (1, 2) or not all(isinstance(k, int) and k >= 1 for k in size):
+        if len(size) not in (1, 2) or not all(is_whole(k) and k >= 1 for k in size):
             raise NetworkError(
                 "The kernel of a convolution is not usable.",
-                given=self.size,
+                given=repr(self.size),
                 expected="(height, width) or (length,), each at least 1",
                 repair="size=(3, 3)",
             )
-        if not (isinstance(self.padding, int) and 0 <= self.padding < min(size)):
+        if not (is_whole(self.padding) and 0 <= self.padding < min(size)):
             raise NetworkError(
                 "The padding of a convolution is not usable.",
-                given=self.padding,
+                given=repr(self.padding),
                 expected=f"a whole number from 0 to {min(size) - 1}, less than the kernel",
                 repair=f"padding={(min(size) - 1) // 2}",
             )
@@ -214,7 +215,8 @@ class Conv(_Weighted):
                 expected="a divisor of both",
                 repair="groups=1",
             )
-        object.__setattr__(self, "size", size)
+        object.__setattr__(self, "size", tuple(int(k) for k in size))
+        object.__setattr__(self, "padding", int(self.padding))
         self._check()
 
     @property
@@ -240,14 +242,6 @@ class Conv(_Weighted):
         if min(out) < 1:
             raise _misfit(self, shape, f"at least {self.size} with its padding", "a smaller kernel, or more padding")
         return (*out, self.targets)
-
-
-def _whole(name: str, **values: object) -> None:
-    for what, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise NetworkError(
-                f"The {what} of {name} are not usable.", given=repr(value), expected="at least 1", repair=f"{what}=1"
-            )
 
 
 def _misfit(layer: object, shape: Shape, expected: str, repair: str) -> NetworkError:

@@ -8,9 +8,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsim.checks import is_real
 from eventsim.errors import NetworkError
 from eventsim.kernels import norm
-from eventsim.training.layer import Back, Mode, Params, Shape, Step
+from eventsim.training.layer import Back, Mode, Params, Shape, Step, whole
 from eventsim.training.signal import Array, Signal
 
 Statistics = Literal["batch", "tick", "last"]
@@ -57,12 +58,13 @@ class BatchNorm:
     eps: float = 1e-5
 
     def __post_init__(self) -> None:
-        usable = isinstance(self.channels, int) and self.channels >= 1 and self.statistics in ("batch", "tick", "last")
-        if not usable or not 0 < self.momentum <= 1 or not 0 < self.eps < 1:
+        whole(self, "channels")
+        usable = self.statistics in ("batch", "tick", "last") and is_real(self.momentum) and is_real(self.eps)
+        if not (usable and 0 < self.momentum <= 1 and 0 < self.eps < 1):
             raise NetworkError(
                 "The normalisation is not usable.",
                 given=self,
-                expected='channels from 1, statistics "batch", "tick" or "last", a momentum up to 1, a positive eps',
+                expected='statistics "batch", "tick" or "last", a momentum up to 1, a positive eps',
                 repair="BatchNorm(64)",
             )
 

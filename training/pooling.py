@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from eventsim.errors import NetworkError
 from eventsim.kernels import pool
-from eventsim.training.layer import Back, Mode, Parameterless, Shape, Step
+from eventsim.training.layer import Back, Mode, Parameterless, Shape, Step, whole
 from eventsim.training.signal import Array, Signal, as_images, counts_type
 
 
@@ -24,14 +24,7 @@ class _Pool(Parameterless):
     stride: int | None = None
 
     def __post_init__(self) -> None:
-        for value in (self.size, self.step):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise NetworkError(
-                    "The window of a pooling is not usable.",
-                    given=f"size {self.size}, stride {self.stride}",
-                    expected="whole numbers from 1",
-                    repair=f"{type(self).__name__}(2)",
-                )
+        whole(self, "size", *([] if self.stride is None else ["stride"]))
 
     @property
     def step(self) -> int:

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
+from eventsim.checks import is_real
 from eventsim.device import Devices, Neuron
 from eventsim.errors import NetworkError
 from eventsim.kernels import spiking, surrogate
@@ -63,10 +64,10 @@ class Spiking(Parameterless):
     detach_reset: bool = True
 
     def __post_init__(self) -> None:
-        if self.surrogate not in SURROGATES or not 1e-3 <= self.alpha <= 1e3:
+        if self.surrogate not in list(SURROGATES) or not (is_real(self.alpha) and 1e-3 <= self.alpha <= 1e3):
             raise NetworkError(
                 "The surrogate is not usable.",
-                given=f"{self.surrogate!r} of sharpness {self.sharpness}",
+                given=f"{self.surrogate!r} of sharpness {self.sharpness!r}",
                 expected=f"one of {', '.join(SURROGATES)}, and 0.001 to 1000",
                 repair='Spiking(MTJ(), "sigmoid", 4.0)',
             )
