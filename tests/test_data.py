@@ -2,6 +2,7 @@
 
 import gzip
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,6 +25,19 @@ def test_digits_are_the_digits():
     assert sorted(everything) == list(range(1797))
     assert [len(part) for part in (digits.train, digits.validation, digits.test)] == [897, 300, 600]
     assert digits.fingerprint == load("digits").fingerprint
+
+
+def test_the_shape_of_a_sample_is_part_of_the_data():
+    digits = load("digits")
+    other = replace(digits, image=(4, 16))
+    assert other.fingerprint != digits.fingerprint
+    assert replace(digits, image=(np.uint8(8), np.int32(8))).fingerprint == digits.fingerprint
+
+
+@pytest.mark.parametrize("image", [(64,), (8, 9), (8, 8.0), (2, 2, 4, 4), (-8, -8)])
+def test_shapes_that_are_none_of_an_image_are_refused(image):
+    with pytest.raises(DataError, match="not usable"):
+        replace(load("digits"), image=image)
 
 
 def test_digits_take_no_folder(tmp_path):
