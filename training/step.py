@@ -27,7 +27,7 @@ from eventsim.training.layer import Mode, Params
 from eventsim.training.loss import Objective
 from eventsim.training.model import Model
 from eventsim.training.monitor import Tally
-from eventsim.training.optim import average, clip
+from eventsim.training.optim import State, average, clip
 from eventsim.training.plan import FitConfig
 from eventsim.training.predict import accuracy, predict
 from eventsim.training.signal import Array, Signal
@@ -98,7 +98,7 @@ class Training:
         Raises
         ------
         TrainingError
-            Objective, gradient or parameters are no longer finite; it names the layer.
+            Objective, gradient, parameters or optimiser are no longer finite; it names the layer.
         """
         begin, config = time.perf_counter(), self.config
         signal, labels = self._signal(ids, at.epoch), self.dataset.labels[ids]
@@ -107,12 +107,12 @@ class Training:
             found = self._gradient(at, signal, labels, None if self.teacher is None else self.teacher[ids])
             grads, norm = clip(found.params, math.inf if config.clip is None else config.clip)
             if not (math.isfinite(found.value) and math.isfinite(norm)):
-                raise self._diverged(at, at.params, found, signal)
+                raise self._diverged(at, at.params, at.state, found, signal)
             state = config.optimiser.start(at.params, grads) if at.state is None else at.state
             params, state = config.optimiser.step(at.params, grads, state, rate)
             params = {**params, **found.moved}
-            if not math.isfinite(clip(params, math.inf)[1]):
-                raise self._diverged(at, params, found, signal)
+            if not all(math.isfinite(clip(part, math.inf)[1]) for part in (params, *state.slots.values())):
+                raise self._diverged(at, params, state, found, signal)
         mean = at.mean
         if mean is not None:
             assert config.average is not None
@@ -145,14 +145,16 @@ class Training:
             step=at.steps,
         )
 
-    def _diverged(self, at: Standing, params: Params, found: Gradient, signal: Signal) -> TrainingError:
+    def _diverged(
+        self, at: Standing, params: Params, state: State | None, found: Gradient, signal: Signal
+    ) -> TrainingError:
         config = self.config
         mode = Mode(self.encoder.ticks, config.method, self.workers, seed=config.seed, step=at.steps)
-        place = blamed(self.model, params, found.params, self.model.signal(signal), mode)
+        place = blamed(self.model, params, state, found.params, self.model.signal(signal), mode)
         return TrainingError(
             f"The training diverged in step {at.steps + 1}, epoch {at.epoch}.",
             given=f"{place}; objective {found.value:g} at rate {config.rate:g}",
-            expected="finite objective, parameters, outputs and gradients of all layers",
+            expected="finite objective, parameters, outputs, gradients and state of the optimiser in all layers",
             repair=f"a lower rate, e.g. rate={config.rate / 10:g}, or clip=1.0, in a new folder",
         )
 
