@@ -45,6 +45,10 @@ def split(work: Callable[[int, int], None], size: int, threads: int) -> None:
             job.result()
 
 
+_WORTH = 2**18
+"""Operations, of about a nanosecond each, from which on it pays to wake another thread."""
+
+
 class Workers:
     """Threads that share out the parts of many pieces of work, one after the other.
 
@@ -77,6 +81,10 @@ class Workers:
         """Let the threads go."""
         if self._pool is not None:
             self._pool.shutdown()
+
+    def suited(self, operations: int) -> Workers:
+        """These threads for so many operations, or the caller's alone where waking others takes longer."""
+        return self if operations >= _WORTH else ALONE
 
     def __call__(self, work: Callable[[int, int], None], size: int) -> None:
         """Call ``work(first, last)`` for ranges that cover 0 .. size; the first exception is raised here.

@@ -70,7 +70,8 @@ class Mode:
         rows = x.values.reshape(batch, ticks, -1)
         mean = np.empty((batch, rows.shape[2]), counts_type(x.most * ticks) if x.whole else rows.dtype)
         factor = mean.dtype.type(1) if x.whole else mean.dtype.type(1 / ticks)
-        self.workers(lambda first, last: norm.over_ticks(rows, first, last, factor, mean), batch)
+        workers = self.workers.suited(rows.size)
+        workers(lambda first, last: norm.over_ticks(rows, first, last, factor, mean), batch)
         mean = mean.reshape(batch, 1, *x.values.shape[2:])
         if not x.whole:
             return x._replace(values=mean)

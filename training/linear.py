@@ -18,6 +18,9 @@ from eventsim.training.signal import Array, Signal
 from eventsim.training.sums import by_input_of, by_weight_of, sums_of
 from eventsim.training.window import Window
 
+_PER_OPERATION = 16
+"""Products of an input and a weight that take as long as any other operation."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -95,7 +98,8 @@ class _Weighted:
         if unit is None:
             x, unit = Signal(x.plain(weight.dtype)), 1.0
         values = x.values if x.whole else x.values.astype(weight.dtype, copy=False)
-        sums = sums_of(Signal(values, most=x.most), weight, self.window(), mode.workers)
+        workers = mode.workers.suited(values.size * weight.shape[1] // _PER_OPERATION)
+        sums = sums_of(Signal(values, most=x.most), weight, self.window(), workers)
         line: Array | None = None if scale is None and unit == 1.0 else np.full((1, 1), unit, weight.dtype)
         if scale is not None:
             line = (scale * weight.dtype.type(unit))[None]
@@ -110,13 +114,14 @@ class _Weighted:
         if "bias" in params:
             grads["bias"] = grad.reshape(-1, grad.shape[-1]).sum(axis=0)
         by_sum = grad.sum(axis=1, keepdims=True) if x.ticks < grad.shape[1] else grad
-        by_weight = by_weight_of(x, by_sum, weight, self.window(), mode.workers)
+        workers = mode.workers.suited(x.values.size * weight.shape[1] // _PER_OPERATION)
+        by_weight = by_weight_of(x, by_sum, weight, self.window(), workers)
         grads["weight"] = by_weight.reshape(params["weight"].shape)
         if not inner:
             return Back(None, grads)
         by_sum = grad if scale is None else grad * scale
         shape = (*grad.shape[:2], *x.values.shape[2:])
-        return Back(by_input_of(by_sum, weight, self.window(), shape, mode.workers), grads)
+        return Back(by_input_of(by_sum, weight, self.window(), shape, workers), grads)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,9 @@ SURROGATES: dict[str, tuple[int, float]] = {
 _STRIP = 512
 """Neurons, about, whose ticks are run together: their buffers stay in the cache."""
 
+_PER_TICK = 8
+"""Operations that a neuron takes in a tick."""
+
 
 class _Kept(NamedTuple):
     x: Signal | None
@@ -124,7 +127,8 @@ class Spiking(Parameterless):
         kappa = np.empty((shape[0], size) if rates else (0, 0), x.values.dtype)
         values, out = x.values.reshape(*shape[:2], size), spikes.reshape(shape[0], ticks, size)
         layer, rule = self._layer(x), self.rule(mode)
-        mode.workers(lambda a, z: spiking.forward(values, a, z, layer, rule, out, kappa), len(values))
+        workers = mode.workers.suited(spikes.size * _PER_TICK)
+        workers(lambda a, z: spiking.forward(values, a, z, layer, rule, out, kappa), len(values))
         kept = _Kept(None if rates else x, kappa.reshape(shape[0], 1, *shape[2:]) if rates else None)
         rate = float(spikes.mean() if mode.smooth else np.count_nonzero(spikes) / spikes.size)
         signal = Signal(spikes) if mode.smooth else Signal(spikes, most=1)
@@ -144,7 +148,8 @@ class Spiking(Parameterless):
         values, by_drive = (row.reshape(*row.shape[:2], -1) for row in (x.values, out))
         by_spike = np.ascontiguousarray(grad).reshape(batch, ticks, -1)
         layer, rule = self._layer(x), self.rule(mode)
-        mode.workers(lambda a, z: spiking.backward(values, a, z, layer, rule, by_spike, by_drive), batch)
+        workers = mode.workers.suited(by_spike.size * _PER_TICK)
+        workers(lambda a, z: spiking.backward(values, a, z, layer, rule, by_spike, by_drive), batch)
         return Back(out)
 
     def _layer(self, x: Signal) -> spiking.Layer:
