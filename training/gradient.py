@@ -89,9 +89,11 @@ def gradient(
     NetworkError
         Parameters of another model.
     ConfigError
-        No tick, another number of ticks than ``x`` has, an unknown method or scale.
+        No tick, another number of ticks than ``x`` has, an unknown method or scale; an objective without its teacher,
+        or a teacher that it leaves aside.
     """
     model.check(params)
+    check_teacher(objective, teacher)
     x = check_batch(model, x, labels)
     ticks = check_ticks(x, ticks)
     if method not in get_args(Method) or scale not in get_args(Scale):
@@ -110,6 +112,17 @@ def gradient(
     return Gradient(
         value, forward.logits, model.backward(params, forward, grad, mode), forward.moved, forward.rates, kept
     )
+
+
+def check_teacher(objective: Objective, teacher: Array | None) -> None:
+    """Refuse a teacher that nobody listens to, and the want of one, with :class:`ConfigError`."""
+    if (objective.alpha > 0) != (teacher is not None):
+        raise ConfigError(
+            "The objective and the teacher do not fit together.",
+            given=f"alpha={objective.alpha} and {'no ' if teacher is None else ''}logits of a teacher",
+            expected="logits of a teacher where alpha is above 0, and only there",
+            repair="teacher=cache.logits, or Objective(alpha=0)" if teacher is None else "Objective(alpha=1.0)",
+        )
 
 
 def check_batch(model: Model, x: ArrayLike | Signal, labels: NDArray[np.integer]) -> Signal:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import eventsim
 from eventsim import keys
-from eventsim.errors import TrainingError
+from eventsim.errors import ConfigError, TrainingError
 from eventsim.parallel import Workers
 from eventsim.store import fingerprint
 from eventsim.training.augment import Chain
@@ -34,6 +34,31 @@ from eventsim.training.signal import Array, Signal
 from eventsim.training.standing import Standing
 
 Ints = NDArray[np.int64]
+
+
+def augmented(model: Model, dataset: Dataset, config: FitConfig, ids: Ints, epoch: int) -> Array:
+    """Samples as an epoch of training sees them, as rows.
+
+    They are augmented in the shape that the model sees, or for a model of rows in that of the data set; what is of
+    height 1 is a signal.
+
+    Raises
+    ------
+    ConfigError
+        An augmentation does not fit samples of that shape, or makes something else of them.
+    """
+    x, image = dataset.x[ids], dataset.image
+    shape = model.inputs if len(model.inputs) > 1 else (*image, 1)[:3]
+    images = x.reshape(len(x), *(shape[1:] if len(shape) == 3 and shape[0] == 1 else shape))
+    changed = Chain(tuple(config.augment))(images, ids, epoch, config.seed)
+    if changed.shape != images.shape:
+        raise ConfigError(
+            "The augmentation changes the shape of the samples.",
+            given=f"{changed.shape} from {images.shape}",
+            expected="samples of the same shape",
+            repair="Crop(4), which pads and crops to the old size",
+        )
+    return changed.reshape(x.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,11 +148,8 @@ class Training:
     def _signal(self, ids: Ints, epoch: int) -> Signal:
         if not self.config.augment:
             return self.encoder(self._prepared[ids], ids, epoch)
-        x = self.dataset.x[ids]
-        inputs = self.model.inputs  # a model of rows sees images of one channel
-        images = x.reshape(len(x), *(inputs if len(inputs) > 1 else (*self.dataset.image, 1)))
-        changed = Chain(tuple(self.config.augment))(images, ids, epoch, self.config.seed)
-        return self.encoder(self.encoder.prepare(changed.reshape(x.shape)), ids, epoch)
+        changed = augmented(self.model, self.dataset, self.config, ids, epoch)
+        return self.encoder(self.encoder.prepare(changed), ids, epoch)
 
     def _gradient(self, at: Standing, signal: Signal, labels: Ints, teacher: Array | None) -> Gradient:
         return gradient(
