@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -45,34 +46,44 @@ class _Kept(NamedTuple):
     scale: Array | None
 
 
-@dataclass(frozen=True)
-class _Weighted:
+class _Weighted(ABC):
     """What dense layers and convolutions share; they differ in the window that a sum runs over."""
 
+    bias: bool
+    grid: Grid | None
+
+    @property
+    @abstractmethod
+    def fan_in(self) -> int:
+        """Inputs of a sum."""
+
+    @property
+    @abstractmethod
+    def weight_shape(self) -> Shape:
+        """Shape of the weights."""
+
+    @abstractmethod
+    def window(self) -> Window:
+        """Window of a sum."""
+
     def _check(self) -> None:
-        grid: Grid | None = self.grid  # type: ignore[attr-defined]
-        if grid is not None:
-            if not isinstance(grid, Grid):
+        if self.grid is not None:
+            if not isinstance(self.grid, Grid):
                 raise NetworkError(
                     "The grid of a layer is not usable.",
-                    given=repr(grid),
+                    given=repr(self.grid),
                     expected="a Grid, or None",
                     repair="Grid(levels=16)",
                 )
-            largest_level(self.fan_in, grid.levels)
-
-    @property
-    def fan_in(self) -> int:
-        """Inputs of a sum."""
-        raise NotImplementedError
+            largest_level(self.fan_in, self.grid.levels)
 
     def initial(self, seed: int, name: str) -> Params:
         """He-uniform weights, and biases of 0."""
-        shape = self.weight_shape  # type: ignore[attr-defined]
+        shape = self.weight_shape
         bound = np.sqrt(6 / self.fan_in)
         u = keys.uniform(seed, f"{name}/weight", math.prod(shape))
         weight = (bound * (2 * u - 1)).reshape(shape).astype(np.float32)
-        bias = {"bias": np.zeros(shape[-1], np.float32)} if self.bias else {}  # type: ignore[attr-defined]
+        bias = {"bias": np.zeros(shape[-1], np.float32)} if self.bias else {}
         return {"weight": weight, **bias}
 
     def deployed(self, params: Params, most: int = 1) -> tuple[Array, Array | None]:
@@ -81,15 +92,10 @@ class _Weighted:
         ``most`` is the largest whole number that an input can be.
         """
         weight = params["weight"].reshape(-1, params["weight"].shape[-1])
-        grid: Grid | None = self.grid  # type: ignore[attr-defined]
-        if grid is None:
+        if self.grid is None:
             return weight, None
-        levels, scale = to_levels(weight, largest_level(len(weight) * max(most, 1), grid.levels))
+        levels, scale = to_levels(weight, largest_level(len(weight) * max(most, 1), self.grid.levels))
         return levels.astype(weight.dtype), scale.astype(weight.dtype)
-
-    def window(self) -> Window:
-        """Window of a sum."""
-        raise NotImplementedError
 
     def forward(self, params: Params, x: Signal, mode: Mode) -> Step:
         """Sums, with their scale and bias beside them."""
