@@ -16,7 +16,7 @@ from eventsim.kernels import additions, linear, winograd
 from eventsim.kernels.linear import Plan
 from eventsim.parallel import Workers
 from eventsim.training.signal import Array, Signal, as_images
-from eventsim.training.window import Window, backward_plan, forward_plan
+from eventsim.training.window import Window, backward_plan, filling, forward_plan
 
 _SPARSE = 0.6
 """Share of inputs with spikes above which it is faster to multiply them all."""
@@ -55,6 +55,17 @@ def _added(images: NDArray[np.uint8], plan: Plan, weight: Array, workers: Worker
     return out
 
 
+def _filled(images: NDArray[Any], weight: Array, groups: int) -> tuple[NDArray[Any], Array]:
+    """Images and weights with channels of zeros, if theirs are of a bad number: zeros do not change a sum."""
+    depth = images.shape[3] // groups
+    more = (0, filling(depth))
+    if not more[1]:
+        return images, weight
+    apart = np.pad(images.reshape(*images.shape[:3], groups, depth), (*[(0, 0)] * 4, more))
+    rows = np.pad(weight.reshape(-1, depth, weight.shape[1]), ((0, 0), more, (0, 0)))
+    return apart.reshape(*images.shape[:3], -1), rows.reshape(-1, weight.shape[1])
+
+
 def sums_of(x: Signal, weight: Array, window: Window, workers: Workers) -> Array:
     """Sums of a signal's values over windows.
 
@@ -70,7 +81,7 @@ def sums_of(x: Signal, weight: Array, window: Window, workers: Workers) -> Array
     -------
     array, shape (batch, ticks, ..., targets)
     """
-    images = as_images(x.values)
+    images, weight = _filled(as_images(x.values), weight, window.groups)
     plan = forward_plan(window, *images.shape[1:])
     if _sparse(images):
         out = _added(images, plan, weight, workers, counted=x.most > 1)
@@ -89,8 +100,9 @@ def by_input_of(grad: Array, weight: Array, window: Window, shape: tuple[int, ..
     if _suits_patches(window, images.shape[3], shape[-1]):
         kernel = turned.reshape(ky, kx, own, -1)
         return _patched(images, kernel, window, (height, width), workers).reshape(shape)
+    images, turned = _filled(images, turned.reshape(ky * kx * own, -1), groups)
     plan = backward_plan(window, height, width, images.shape[3])
-    return _multiplied(images, plan, turned.reshape(ky * kx * own, -1), workers).reshape(shape)
+    return _multiplied(images, plan, turned, workers).reshape(shape)
 
 
 def _suits_patches(window: Window, channels: int, targets: int) -> bool:
@@ -114,10 +126,11 @@ def _patched(images: Array, kernel: Array, window: Window, size: tuple[int, int]
 
 def by_weight_of(x: Signal, grad: Array, weight: Array, window: Window, workers: Workers) -> Array:
     """Gradient by the weights, shape (inputs of a window, targets), from the input and the gradient by the sums."""
-    images = as_images(x.values)
+    depth = x.values.shape[-1] // window.groups
+    images, weight = _filled(as_images(x.values), weight, window.groups)
     rows = np.ascontiguousarray(grad, weight.dtype).reshape(-1, grad.shape[-1])
     plan = forward_plan(window, *images.shape[1:])
-    out = np.zeros(weight.shape, weight.dtype)
+    out: Array = np.zeros(weight.shape, weight.dtype)
     sparse = _sparse(images)
     together = max(1, _AT_ONCE // (plan.images * math.prod(plan.canvas))) * plan.images
     for start in range(0, len(images), together):
@@ -127,6 +140,8 @@ def by_weight_of(x: Signal, grad: Array, weight: Array, window: Window, workers:
             _add_of_spikes(some, own, plan, out, workers, counted=x.most > 1)
         else:
             _add_of_reals(some, own, plan, out, workers, fresh=start == 0)
+    if len(weight) // math.prod(window.size) > depth:
+        out = out.reshape(*window.size, -1, weight.shape[1])[:, :, :depth].reshape(-1, weight.shape[1])
     unit = x.unit
     return out if unit == 1.0 else out * weight.dtype.type(unit)
 
