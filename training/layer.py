@@ -16,7 +16,7 @@ from eventsim.training.signal import Array, Signal, counts_type
 
 Params = dict[str, Array]
 Shape = tuple[int, ...]
-Method = Literal["bptt", "ratebp"]
+Method = Literal["bptt", "ratebp", "dsr"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Mode:
     ----------
     ticks : int
         Ticks that a static signal lasts.
-    method : "bptt" or "ratebp", optional
+    method : "bptt", "ratebp" or "dsr", optional
         What the backward pass will be; None for evaluation, where nothing is kept and no statistic moves.
     workers : Workers
         Threads; no number depends on them.
@@ -58,13 +58,18 @@ class Mode:
         """Whether there will be a backward pass."""
         return self.method is not None
 
+    @property
+    def rates(self) -> bool:
+        """Whether the backward pass has no time axis: it goes through rates and means over the ticks."""
+        return self.method in ("ratebp", "dsr")
+
     def within(self, name: str) -> Mode:
         """The mode of a layer inside this one."""
         return replace(self, place=f"{self.place}/{name}" if self.place else name)
 
     def keep(self, x: Signal) -> Signal:
-        """What a layer keeps of its input: all of it, or its mean over the ticks (RateBP)."""
-        if self.method != "ratebp" or x.ticks == 1:
+        """What a layer keeps of its input: all of it, or its mean over the ticks (RateBP, DSR)."""
+        if not self.rates or x.ticks == 1:
             return x
         batch, ticks = x.values.shape[:2]
         rows = x.values.reshape(batch, ticks, -1)

@@ -133,7 +133,7 @@ class BatchNorm:
 
     def _of_rates(self, mean: _Rows, scale: _Rows, slope: _Rows, mode: Mode) -> tuple[_Rows, _Rows, _Rows]:
         """Mean, width and slope as the backward pass uses them."""
-        if mode.method == "ratebp" and len(mean) > 1:
+        if mode.rates and len(mean) > 1:
             mean = mean.mean(axis=0, keepdims=True)
             slope = slope[-1:] if self.statistics == "last" else np.sqrt((slope**2).mean(axis=0, keepdims=True))
         return mean, scale * slope, slope

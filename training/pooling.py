@@ -154,9 +154,9 @@ class MaxPool(_Pool):
         kept = None
         if mode.method == "bptt" or x.ticks == 1:
             kept = _Routes(x.values.shape[2:], winner, None)
-        elif mode.method == "ratebp" and self.router == "rate":
+        elif mode.rates and self.router == "rate":
             kept = _Routes(x.values.shape[2:], self._largest(mode.keep(x).values, mode)[1], None)
-        elif mode.method == "ratebp":
+        elif mode.rates:
             places = self.size ** (x.values.ndim - 3)
             share = np.stack([(winner == k).mean(axis=1, dtype=np.float32) for k in range(places)], axis=1)
             kept = _Routes(x.values.shape[2:], None, share)

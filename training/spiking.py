@@ -37,7 +37,7 @@ class _Kept(NamedTuple):
     x: Signal | None
     """The drive (BPTT)."""
     kappa: Array | None
-    """Derivative of the rate by a shift of the drive of all ticks (RateBP)."""
+    """Derivative of the rate by a shift of the drive of all ticks (RateBP), or of a clipped line in its place (DSR)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,21 +122,23 @@ class Spiking(Parameterless):
         ticks = max(mode.ticks, x.ticks)
         shape = x.values.shape
         spikes = np.empty((shape[0], ticks, *shape[2:]), x.values.dtype if mode.smooth else np.uint8)
-        rates = mode.method == "ratebp"
         size = size_of(shape[2:])
-        kappa = np.empty((shape[0], size) if rates else (0, 0), x.values.dtype)
+        kappa = np.empty((shape[0], size) if mode.method == "ratebp" else (0, 0), x.values.dtype)
         values, out = x.values.reshape(*shape[:2], size), spikes.reshape(shape[0], ticks, size)
         layer, rule = self._layer(x), self.rule(mode)
         workers = mode.workers.suited(spikes.size * _PER_TICK)
         workers(lambda a, z: spiking.forward(values, a, z, layer, rule, out, kappa), len(values))
-        kept = _Kept(None if rates else x, kappa.reshape(shape[0], 1, *shape[2:]) if rates else None)
+        if mode.method == "dsr":
+            rates = out.mean(axis=1, dtype=kappa.dtype)
+            kappa = ((rates > 0) & (rates < 1)).astype(kappa.dtype)
+        kept = _Kept(None, kappa.reshape(shape[0], 1, *shape[2:])) if mode.rates else _Kept(x, None)
         rate = float(spikes.mean() if mode.smooth else np.count_nonzero(spikes) / spikes.size)
         signal = Signal(spikes) if mode.smooth else Signal(spikes, most=1)
         watched = {mode.place: spikes} if mode.watch else {}
         return Step(signal, kept if mode.training else None, rates={mode.place: rate}, spikes=watched)
 
     def backward(self, params: Params, kept: _Kept, grad: Array, mode: Mode, inner: bool) -> Back:
-        """RateBP multiplies by kappa; BPTT goes back through the ticks."""
+        """RateBP and DSR multiply by kappa; BPTT goes back through the ticks."""
         if not inner:
             return Back(None)
         if kept.kappa is not None:
