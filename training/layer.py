@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -19,8 +18,7 @@ Shape = tuple[int, ...]
 Method = Literal["bptt", "ratebp", "dsr"]
 
 
-@dataclass(frozen=True)
-class Mode:
+class Mode(NamedTuple):
     """How a pass is made.
 
     Parameters
@@ -65,7 +63,7 @@ class Mode:
 
     def within(self, name: str) -> Mode:
         """The mode of a layer inside this one."""
-        return replace(self, place=f"{self.place}/{name}" if self.place else name)
+        return self._replace(place=f"{self.place}/{name}" if self.place else name)
 
     def keep(self, x: Signal) -> Signal:
         """What a layer keeps of its input: all of it, or its mean over the ticks (RateBP, DSR)."""

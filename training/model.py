@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -208,7 +208,7 @@ class Model:
 
     def forward(self, params: Params, x: Signal, mode: Mode) -> Pass:
         """A pass in any mode."""
-        mode = replace(mode, kind=np.result_type(np.float32, *params.values()))
+        mode = mode._replace(kind=np.result_type(np.float32, *params.values()))
         step = self.chain.forward(params, x, mode)
         rows = np.ascontiguousarray(step.signal.plain(mode.kind))
         logits = np.empty((len(rows), rows.shape[2]), rows.dtype)
