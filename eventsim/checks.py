@@ -22,6 +22,11 @@ def is_real(value: object) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
+def is_whole(value: object) -> bool:
+    """Whether ``value`` is one whole number, not a truth value."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def numbers(
     name: str,
     values: ArrayLike,
@@ -65,7 +70,7 @@ def count(
     name: str, value: int, least: int = 0, most: int = COUNT_LIMIT - 1, *, kind: type[InputError] = DeviceError
 ) -> int:
     """``value`` if it is a whole number from ``least`` to ``most``; an error of ``kind`` otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
+    if not (is_whole(value) and least <= value <= most):
         raise kind(
             f"The number {name} is impossible.",
             given=reprlib.repr(value),

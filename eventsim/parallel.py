@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
 import threading
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from eventsim.errors import ConfigError
 from eventsim.kernels import team
 
 _WORTH = 2**17
-"""Entries of arrays that are worked on in about 50 microseconds."""
+"""Operations, of about half a nanosecond each, that are worth being shared out."""
 _LOOKS = 1000
 """For about 200 microseconds."""
 
@@ -161,14 +160,16 @@ class Workers:
             helper.join()
         self._helpers = []
 
-    def __call__(self, work: Callable[[int, int], None], size: int, each: float = math.inf) -> None:
+    def suited(self, operations: int) -> Workers:
+        """These threads for so many operations, or the caller's alone where sharing them out takes longer."""
+        return self if operations >= _WORTH else ALONE
+
+    def __call__(self, work: Callable[[int, int], None], size: int) -> None:
         """Call ``work(first, last)`` for ranges that cover 0 .. size; the first exception is raised here.
 
-        A thread that is done takes the next of some equal parts, as cores are not equally fast. Where all of them are
-        less work than it takes to share them out, the caller does them alone: ``each`` is about how many entries of
-        arrays one of them reads or writes.
+        A thread that is done takes the next of some equal parts, as cores are not equally fast.
         """
-        if not self._helpers or size < 2 or size * each < _WORTH:
+        if not self._helpers or size < 2:
             if size:
                 work(0, size)
             return

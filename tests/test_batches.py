@@ -80,25 +80,61 @@ def test_layers_that_do_not_fit_are_both_named(layers, inputs, named):
         lambda: Conv(2, 4, (3, 3), padding=3),
         lambda: Conv(2, 4, (3, 3, 3)),
         lambda: Conv(2, 4, 3),
+        lambda: Dense(3.0, 2),
+        lambda: Dense("3", 2),
+        lambda: Conv(2, 4, (3, True)),
+        lambda: Conv(2, 4, (3, 3), padding=1.0),
+        lambda: Conv(2, 4, (3, 3), padding=True),
+        lambda: Conv(2, 4, groups=None),
         lambda: Conv(2, 4, groups=3),
         lambda: BatchNorm(0),
         lambda: BatchNorm(4, "both"),
         lambda: BatchNorm(4, momentum=0),
+        lambda: BatchNorm(4.0),
+        lambda: BatchNorm(True),
+        lambda: BatchNorm(4, momentum="0.1"),
+        lambda: BatchNorm(4, momentum=True),
+        lambda: BatchNorm(4, eps=None),
         lambda: AvgPool(0),
         lambda: MaxPool(2, stride=-1),
+        lambda: MaxPool("2"),
+        lambda: AvgPool(2, 1.5),
         lambda: MaxPool(2, router="best"),
         lambda: MaxPool(16),
         lambda: Dropout(1.0),
+        lambda: Dropout("0.5"),
+        lambda: Dropout(None),
+        lambda: Dropout(False),
+        lambda: Dropout([0.5]),
         lambda: Spiking("MTJ"),
         lambda: Spiking(MTJ(), "step"),
+        lambda: Spiking(MTJ(), ["sigmoid"]),
         lambda: Spiking(MTJ(), sharpness=0),
+        lambda: Spiking(MTJ(), sharpness="4"),
+        lambda: Spiking(MTJ(), sharpness=True),
         lambda: mtj_mlp((4,)),
+        lambda: mtj_mlp((4, 3.0, 2)),
+        lambda: mtj_mlp(4),
+        lambda: mtj_mlp((4, 3, 2), sharpness="4"),
+        lambda: mtj_mlp((4, 3, 2), levels=16.5),
+        lambda: mtj_mlp((4, 3, 2), neuron=MTJ(), devices=[MTJ().identical(3)]),
+        lambda: mtj_mlp((4, 3, 2), devices=[MTJ().identical(4)]),
+        lambda: mtj_mlp((4, 3, 2), devices=[MTJ()]),
     ],
 )
 def test_layers_that_cannot_be_are_refused(make):
     with pytest.raises(NetworkError) as caught:
         make()
     complete(caught.value)
+
+
+def test_whole_numbers_of_any_type_are_taken():
+    """Sizes that come out of arrays: small integer types would overflow in the arithmetic of shapes."""
+    n = np.uint8
+    layers = [Conv(n(2), n(4), (n(3), n(3)), n(1), n(1), n(2)), BatchNorm(n(4)), AvgPool(n(2)), Dense(n(9), n(3))]
+    assert layers == [Conv(2, 4, (3, 3), 1, 1, 2), BatchNorm(4), AvgPool(2), Dense(9, 3)]
+    numbers = [value for layer in layers for value in vars(layer).values() if value is not None]
+    assert not any(isinstance(value, np.generic) for value in numbers)
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,11 @@ def test_the_short_forms_are_the_long_one():
         ({"unit": ReLU(), "width": np.nan}, "width"),
         ({"unit": ReLU(), "pool": "mean"}, "pooling"),
         ({"unit": ReLU(), "inputs": (3, 3, 1)}, "does not fit"),
+        ({"unit": ReLU(), "classes": 10.5}, "targets"),
+        ({"unit": ReLU(), "width": "1"}, "width"),
+        ({"unit": ReLU(), "inputs": (28, 28)}, r"(?s)\(height, width, channels\).*inputs=\(28, 28, 1\)"),
+        ({"unit": ReLU(), "inputs": 28}, "inputs"),
+        ({"unit": ReLU(), "inputs": (28, 28.0, 1)}, "inputs"),
     ],
 )
 def test_unusable_models_are_refused(arguments, what):
@@ -81,7 +86,33 @@ def test_unusable_models_are_refused(arguments, what):
         two_conv(**arguments)
 
 
-@pytest.mark.parametrize(("sizes", "unit"), [((4,), ReLU()), ((4, 0, 2), ReLU()), ((4, 3, 2), [ReLU(), ReLU()])])
+@pytest.mark.parametrize(
+    ("build", "inputs", "form"),
+    [
+        (five_conv_1d, (128,), r"(?s)\(length, channels\).*inputs=\(128, 1\)"),
+        (five_conv_1d, (28, 28, 1), r"\(length, channels\)"),
+        (resnet18, (32, 32), r"(?s)\(height, width, channels\).*inputs=\(32, 32, 1\)"),
+        (vgg11, (784,), r"\(height, width, channels\)"),
+    ],
+)
+def test_samples_of_other_axes_are_refused(build, inputs, form):
+    with pytest.raises(NetworkError, match=form):
+        build(ReLU(), inputs=inputs)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "unit"),
+    [
+        ((4,), ReLU()),
+        ((4, 0, 2), ReLU()),
+        ((4, 3, 2), [ReLU(), ReLU()]),
+        ((784, 100.7, 10), ReLU()),
+        ((4, True, 2), ReLU()),
+        (("4", 3, 2), ReLU()),
+        (4, ReLU()),
+        (None, ReLU()),
+    ],
+)
 def test_sizes_that_make_no_network_are_refused(sizes, unit):
     with pytest.raises(NetworkError, match="sizes"):
         mlp(sizes, unit)

@@ -8,8 +8,13 @@ from hypothesis import strategies as st
 from eventsim import MTJ, Events, Population, Record, Variation, simulate
 from eventsim.errors import EventsError, NetworkError
 from eventsim.training import (
+    Direct,
+    cut,
     five_conv_1d,
+    load,
+    mlp,
     mtj_mlp,
+    predict,
     resnet18,
     resnet19,
     six_conv,
@@ -20,6 +25,7 @@ from eventsim.training import (
     wide_resnet16,
 )
 from eventsim.training.deploy import on_devices, spikes_that_differ
+from eventsim.training.encode import EVALUATION
 from eventsim.training.linear import Conv, Dense, Grid
 from eventsim.training.model import Model
 from eventsim.training.norm import BatchNorm
@@ -27,6 +33,7 @@ from eventsim.training.pooling import AvgPool, GlobalPool, MaxPool
 from eventsim.training.residual import Residual
 from eventsim.training.shaping import Flatten, ReLU
 from eventsim.training.spiking import Spiking
+from eventsim.training.wiring import channels_first
 from tests.strategies import frames, mtj, seeds
 from tests.student_cases import randomised, spikes_for, students
 
@@ -202,6 +209,57 @@ def test_analogue_inputs_are_refused():
     params = model.initial(0)
     with pytest.raises(EventsError, match="not spikes"):
         spikes_that_differ(model, params, np.full((1, 1, 4), 0.5), to_network(model, params))
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda unit: mlp((20, 15, 12, 5), unit, grid=Grid(16)),
+        lambda unit: two_conv(unit, inputs=(8, 8, 2), width=1 / 16, grid=Grid(16), pool="max"),
+        lambda unit: resnet18(unit, inputs=(8, 8, 3), width=1 / 16, grid=Grid(16), add="spike"),
+        lambda unit: five_conv_1d(unit, inputs=(32, 2), width=1 / 4, grid=Grid()),
+    ],
+    ids=["mlp", "two_conv", "resnet18", "five_conv_1d"],
+)
+def test_what_is_behind_a_direct_coding_is_deployed_spike_for_spike(build):
+    """The first neurons see real values, in training; their spikes are the events of the engine."""
+    model = build(Spiking(MTJ()))
+    params = randomised(model, 2, 2.0)
+    x, ids = np.random.default_rng(0).random((5, *model.inputs)).astype(np.float32), np.arange(5)
+    encoder, behind, rest = cut(model, params, Direct(ticks=6))
+    first, *others = model.spikes(params, x[:, None], ticks=6)
+    signal = encoder(encoder.prepare(x), ids, EVALUATION)
+    assert first.any()
+    assert np.array_equal(signal.values, first)
+    network = to_network(behind, rest)
+    hidden = [p.name for p in network.of_kind(Population)]
+    recording = simulate(network, to_events(behind, signal), record=Record(spikes=hidden))
+    for name, spikes in zip(hidden, others, strict=True):
+        assert np.array_equal(recording.events[name].to_frames(), channels_first(spikes))
+    assert np.array_equal(recording.readout["readout"], model.logits(params, x[:, None], ticks=6))
+    assert spikes_that_differ(behind, rest, signal, network.on_chip(Variation.all(0.05), seed=1)) == 0
+
+
+def test_a_data_set_is_predicted_alike_by_both_parts():
+    digits, model = load("digits"), mtj_mlp((64, 12, 10))
+    params, ids = model.initial(0), np.arange(50)
+    encoder, behind, rest = cut(model, params, Direct(ticks=4))
+    whole = predict(model, params, digits, ids, Direct(ticks=4))
+    assert np.array_equal(predict(behind, rest, digits, ids, encoder), whole)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [Dense(4, 3)],
+        [Dense(4, 3), Spiking(MTJ())],
+        [Residual([Dense(4, 4), Spiking(MTJ())]), Dense(4, 3)],
+    ],
+)
+def test_a_model_that_has_no_encoder_of_its_own_cannot_be_cut(layers):
+    model = Model(layers, (4,))
+    with pytest.raises(NetworkError, match="cannot be cut"):
+        cut(model, model.initial(0), Direct(ticks=4))
 
 
 def test_many_inputs_in_one_dimension_are_summed_exactly():

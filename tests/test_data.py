@@ -2,6 +2,7 @@
 
 import gzip
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,6 +25,19 @@ def test_digits_are_the_digits():
     assert sorted(everything) == list(range(1797))
     assert [len(part) for part in (digits.train, digits.validation, digits.test)] == [897, 300, 600]
     assert digits.fingerprint == load("digits").fingerprint
+
+
+def test_the_shape_of_a_sample_is_part_of_the_data():
+    digits = load("digits")
+    other = replace(digits, image=(4, 16))
+    assert other.fingerprint != digits.fingerprint
+    assert replace(digits, image=(np.uint8(8), np.int32(8))).fingerprint == digits.fingerprint
+
+
+@pytest.mark.parametrize("image", [(64,), (8, 9), (8, 8.0), (2, 2, 4, 4), (-8, -8)])
+def test_shapes_that_are_none_of_an_image_are_refused(image):
+    with pytest.raises(DataError, match="not usable"):
+        replace(load("digits"), image=image)
 
 
 def test_digits_take_no_folder(tmp_path):
@@ -143,7 +157,22 @@ def test_an_unusable_number_of_ticks_is_refused(ticks):
         Direct(ticks)
 
 
-@pytest.mark.parametrize("arguments", [(0, 0), (-1, 0), (70_000, 0), (1, -1), (1, 0, 0.5, 0.0), (1, 0, 0.5, math.nan)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (0, 0),
+        (-1, 0),
+        (70_000, 0),
+        (1, -1),
+        (1, 0, 0.5, 0.0),
+        (1, 0, 0.5, math.nan),
+        (True, 0),
+        (2.0, 0),
+        ("2", 0),
+        (1, 0, "0.5"),
+        (1, 0, 0.5, None),
+    ],
+)
 def test_unusable_encoders_are_refused(arguments):
     with pytest.raises(ConfigError):
         GaussianThreshold(*arguments)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from eventsim.errors import TrainingError
-from eventsim.training import SGD, Direct, FitConfig, GaussianThreshold, Objective, fit, load, mtj_mlp, relu_mlp
+from eventsim.training import SGD, Adam, Direct, FitConfig, GaussianThreshold, Objective, fit, load, mtj_mlp, relu_mlp
+from eventsim.training.divergence import blamed
+from eventsim.training.layer import Mode
 from eventsim.training.schedule import Constant
 from tests.training_cases import conv_net, metrics
 
@@ -62,6 +64,24 @@ def test_a_gradient_that_overflows(digits):
     params["2/weight"][:] = 3e38 * (-1.0) ** np.arange(10)
     message = r"layer 0 \(Dense\), whose gradient by (weight|bias) is not finite"
     diverges(digits, model, params, message, gain=1e4)
+
+
+def test_a_slot_of_the_optimiser_that_overflows(digits):
+    """The square of a gradient is infinite where the gradient is not: Adam would not move that weight ever again."""
+    model, large = relu_mlp((64, 10)), replace(digits, x=1e22 * digits.x)
+    diverges(large, model, model.initial(0), r"(?s)step 1,.*layer 0 \(Dense\), whose square of weight in the optimiser")
+
+
+@pytest.mark.parametrize(("optimiser", "slot"), [(SGD(), "velocity"), (Adam(), "mean"), (Adam(), "square")])
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_every_slot_is_named(optimiser, slot, value):
+    model = relu_mlp((4, 3, 2))
+    params = model.initial(0)
+    state = optimiser.start(params)
+    state.slots[slot]["2/bias"][1] = value
+    x = model.signal(np.zeros((1, 1, 4), np.float32))
+    found = blamed(model, params, state, params, x, Mode())
+    assert found == f"layer 2 (Dense), whose {slot} of bias in the optimiser is not finite"
 
 
 def test_the_checkpoint_before_stays(digits, tmp_path):

@@ -13,7 +13,7 @@ from eventsim.kernels._vector import Tile, product_tile
 from eventsim.parallel import ALONE, Workers, cores
 from eventsim.training.signal import Signal
 from eventsim.training.sums import by_input_of, by_weight_of, sums_of
-from eventsim.training.window import Window, forward_plan
+from eventsim.training.window import Window, filling, forward_plan
 from tests import layer_oracle
 
 KINDS = (np.float32, np.float64)
@@ -148,6 +148,27 @@ def test_a_sparse_batch_is_added_and_a_dense_one_multiplied_to_the_same_bits(cas
     case = case.of(np.float32)
     chosen = sums_of(Signal(case.spikes[:, None], most=case.most), case.matrix, case.window, ALONE)
     assert np.array_equal(chosen[:, 0], multiplied(case.spikes, case))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("spikes", [True, False], ids=["spikes", "real"])
+def test_channels_of_zeros_change_no_bit(monkeypatch, groups, spikes):
+    """Numbers of channels without good divisors are filled up."""
+    rng, window = np.random.default_rng(0), Window((3, 2), (2, 1), (1, 0), groups)
+    assert [filling(n) for n in (3, 64, 67, 96, 193)] == [0, 0, 13, 0, 15]
+    x = rng.random((3, 2, 6, 5, 67 * groups))
+    x = Signal((x < 0.3).astype(np.uint8), most=1) if spikes else Signal(x.astype(np.float32))
+    weight = rng.normal(size=(6 * 67, 71 * groups)).astype(np.float32)
+    grad = rng.normal(size=(3, 2, 3, 4, 71 * groups)).astype(np.float32)
+
+    def all_sums():
+        by_input = by_input_of(grad, weight, window, x.values.shape, ALONE)
+        return sums_of(x, weight, window, ALONE), by_input, by_weight_of(x, grad, weight, window, ALONE)
+
+    filled = all_sums()
+    monkeypatch.setattr("eventsim.training.sums.filling", lambda depth: 0)
+    for one, other in zip(filled, all_sums(), strict=True):
+        assert np.array_equal(one, other)
 
 
 @pytest.mark.skipif(cores() < 2, reason="one core")

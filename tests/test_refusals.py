@@ -1,11 +1,14 @@
 """What does not fit together is refused before anything is computed, and what only looks odd is computed right."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from eventsim import MTJ
 from eventsim.errors import ConfigError, DataError, NetworkError
-from eventsim.training import FitConfig, GaussianThreshold, Objective, fit, gradient, load, mtj_mlp, relu_mlp
+from eventsim.training import Direct, FitConfig, GaussianThreshold, Objective, fit, gradient, load, mtj_mlp, relu_mlp
+from eventsim.training.augment import Flip, Shift
 from eventsim.training.linear import Conv, Dense
 from eventsim.training.model import Model
 from eventsim.training.shaping import Flatten, ReLU
@@ -41,6 +44,65 @@ def test_logits_of_a_teacher_that_do_not_fit_the_batch_are_refused(teacher):
     model = relu_mlp((4, 3))
     with pytest.raises(DataError, match="do not fit the batch"):
         gradient(model, model.initial(0), np.zeros((3, 1, 4), np.float32), LABELS, Objective(alpha=1.0), teacher)
+
+
+@pytest.mark.parametrize(("alpha", "teacher"), [(0.0, np.zeros((3, 3))), (1.0, None)])
+def test_a_teacher_that_nobody_listens_to_is_refused_and_so_is_a_missing_one(alpha, teacher):
+    model, digits = relu_mlp((4, 3)), load("digits")
+    with pytest.raises(ConfigError, match="do not fit together"):
+        gradient(model, model.initial(0), np.zeros((3, 1, 4), np.float32), LABELS, Objective(alpha=alpha), teacher)
+    model, logits = relu_mlp((64, 10)), None if teacher is None else np.zeros((1797, 10))
+    with pytest.raises(ConfigError, match="do not fit together"):
+        fit(model, model.initial(0), digits, Direct(), Objective(alpha=alpha), FitConfig(1), teacher=logits)
+
+
+def of_images(image):
+    """Some samples of the digits, as images or signals of another shape."""
+    digits, size = load("digits"), int(np.prod(image))
+    some = np.arange(20)
+    return replace(
+        digits,
+        x=np.resize(digits.x, (20, size)),
+        labels=digits.labels[some],
+        train=some[:12],
+        validation=some[12:],
+        test=some[:0],
+        image=image,
+    )
+
+
+@pytest.mark.parametrize(
+    ("image", "shape"),
+    [((8, 6), (8, 6, 1)), ((8, 6, 3), (8, 6, 3)), ((1, 12), (12, 1)), ((1, 12, 2), (12, 2))],
+    ids=str,
+)
+def test_rows_are_augmented_as_the_images_or_signals_that_they_are(image, shape):
+    data, seen = of_images(image), []
+
+    def look(x, ids, epoch, seed):
+        seen.append(x.shape)
+        return x
+
+    model, config = relu_mlp((data.x.shape[1], 10)), FitConfig(1, batch=6, augment=[look])
+    fit(model, model.initial(0), data, Direct(), Objective(), config)
+    assert seen == [(1, *shape), (6, *shape), (6, *shape)]
+
+
+@pytest.mark.parametrize(
+    ("image", "augment", "what"),
+    [
+        ((1, 12, 2), Flip(), "cannot be mirrored"),
+        ((1, 12), Flip(), "cannot be mirrored"),
+        ((8, 6, 3), Shift(6), "too large"),
+        ((8, 6), lambda x, ids, epoch, seed: x[:, 1:], "changes the shape"),
+    ],
+)
+def test_augmentations_that_do_not_fit_the_samples_leave_nothing_behind(image, augment, what, tmp_path):
+    data = of_images(image)
+    model, config = relu_mlp((data.x.shape[1], 10)), FitConfig(1, augment=[augment])
+    with pytest.raises(ConfigError, match=what):
+        fit(model, model.initial(0), data, Direct(), Objective(), config, folder=tmp_path / "run")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_type_of_a_teacher_does_not_matter():

@@ -97,6 +97,7 @@ def test_a_change_to_anything_in_a_cache_is_seen(cache, digits, what):
         ({"name": "mnist"}, "another dataset.\n.*dataset = mnist\n.*dataset = digits"),
         ({"labels": 9 - load("digits").labels}, "another dataset.\n.*dataset_sha256 = "),
         ({"train": load("digits").train[:-1]}, "another dataset.\n.*dataset_sha256 = "),
+        ({"image": (4, 16)}, "another dataset.\n.*dataset_sha256 = "),
     ],
 )
 def test_a_cache_of_another_data_set_is_refused_by_name(tmp_path, digits, changes, message):

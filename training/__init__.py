@@ -5,6 +5,7 @@ from eventsim.training.convnets import five_conv_1d, six_conv, two_conv, vgg11
 from eventsim.training.data import Dataset, load
 from eventsim.training.encode import Direct, GaussianThreshold
 from eventsim.training.fit import Fitted, fit
+from eventsim.training.front import cut
 from eventsim.training.gradient import gradient
 from eventsim.training.loss import Objective
 from eventsim.training.model import Model
@@ -31,6 +32,7 @@ __all__ = [
     "Objective",
     "TeacherCache",
     "accuracy",
+    "cut",
     "fit",
     "five_conv_1d",
     "gradient",

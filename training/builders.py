@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Literal
 
-from eventsim.checks import is_real
+from eventsim.checks import is_real, is_whole
 from eventsim.device import Devices, Neuron
 from eventsim.errors import NetworkError
 from eventsim.models import MTJ
@@ -23,7 +22,7 @@ from eventsim.training.shaping import ReLU
 from eventsim.training.spiking import Spiking
 
 Pool = Literal["avg", "max"]
-
+_FORMS = {1: "(inputs,)", 2: "(length, channels)", 3: "(height, width, channels)"}
 
 _STATISTICS = ("mean", "variance")
 
@@ -44,14 +43,24 @@ class Stack:
         What stands behind layers with weights.
     width : float
         Factor for the numbers of channels.
+    axes : int
+        Of the samples that such models are for.
 
     Raises
     ------
     NetworkError
-        The unit is no layer, or the width not positive.
+        Samples of other axes, a unit that is no layer, or a width that is not positive.
     """
 
-    def __init__(self, inputs: Shape, unit: Layer, width: float = 1.0) -> None:
+    def __init__(self, inputs: Shape, unit: Layer, width: float = 1.0, *, axes: int) -> None:
+        shape = tuple(inputs) if isinstance(inputs, Sequence) else ()
+        if len(shape) != axes or not all(is_whole(n) and n >= 1 for n in shape):
+            raise NetworkError(
+                "The inputs of a model are not usable.",
+                given=repr(inputs),
+                expected=f"{_FORMS[axes]}, whole numbers from 1",
+                repair=f"inputs={(*shape, 1)}" if len(shape) == axes - 1 else f"inputs={(28, 28, 1)[-axes:]}",
+            )
         if isinstance(unit, type) or not hasattr(unit, "forward"):
             neuron = isinstance(unit, Neuron | Devices)
             raise NetworkError(
@@ -64,9 +73,9 @@ class Stack:
             raise NetworkError(
                 "The width of a model is not usable.", given=repr(width), expected="a positive factor", repair="width=1"
             )
-        self.inputs, self.unit, self.width = inputs, unit, width
+        self.inputs, self.unit, self.width = shape, unit, width
         self.layers: list[Layer] = []
-        self.shape = inputs
+        self.shape = shape
 
     @property
     def channels(self) -> int:
@@ -126,15 +135,16 @@ def mlp(sizes: Sequence[int], unit: Layer | Sequence[Layer], *, grid: Grid | Non
     NetworkError
         Sizes, units or a width that make no network.
     """
-    units = list(unit) if isinstance(unit, Sequence) else [unit] * max(len(sizes) - 2, 0)
-    if len(sizes) < 2 or min(sizes) < 1 or len(units) != len(sizes) - 2:
+    sizes = _checked(sizes)
+    units = list(unit) if isinstance(unit, Sequence) else [unit] * (len(sizes) - 2)
+    if len(units) != len(sizes) - 2:
         raise NetworkError(
-            "The sizes do not make a network.",
-            given=f"sizes {tuple(sizes)}, {len(units)} units",
-            expected="inputs, hidden sizes and classes, each at least 1, and a unit for each hidden layer",
+            "The units do not fit the sizes.",
+            given=f"sizes {sizes}, {len(units)} units",
+            expected="a unit for each hidden layer, or one for all of them",
             repair="mlp((784, 100, 10), ReLU())",
         )
-    stack = Stack((sizes[0],), units[0] if units else ReLU(), width)
+    stack = Stack(sizes[:1], units[0] if units else ReLU(), width, axes=1)
     for own, targets in zip(units, sizes[1:-1], strict=True):
         stack.dense(stack.wide(targets), grid, bias=True)
         stack.add(own)
@@ -173,14 +183,30 @@ def mtj_mlp(
     Raises
     ------
     NetworkError
-        Sizes, levels or sharpness that are not usable.
+        Sizes, levels or sharpness that are not usable, devices that do not fit, or a neuron beside them.
     """
-    if len(sizes) < 2 or min(sizes) < 1 or (devices is not None and [len(row) for row in devices] != [*sizes[1:-1]]):
+    sizes = _checked(sizes)
+    rows = None if devices is None else [len(row) if isinstance(row, Devices) else row for row in devices]
+    if rows is not None and (neuron is not None or rows != [*sizes[1:-1]]):
+        beside = "" if neuron is None else f", beside the neuron {neuron}"
+        raise NetworkError(
+            "The devices do not fit the network.",
+            given=f"rows of {rows} for sizes {sizes}{beside}",
+            expected="a row of devices for each hidden layer, one for each neuron; or a neuron for all of them",
+            repair="devices=[neuron.draw(100, ...)] alone, or neuron=MTJ() alone",
+        )
+    every = [neuron or MTJ()] * (len(sizes) - 2) if devices is None else devices
+    return mlp(sizes, [Spiking(neurons, "sigmoid", sharpness) for neurons in every], grid=Grid(levels))
+
+
+def _checked(sizes: Sequence[int]) -> tuple[int, ...]:
+    """Sizes from inputs to classes, if they are some."""
+    given = tuple(sizes) if isinstance(sizes, Sequence) else ()
+    if len(given) < 2 or not all(is_whole(n) and n >= 1 for n in given):
         raise NetworkError(
             "The sizes do not make a network.",
-            given=f"sizes {tuple(sizes)}" + ("" if devices is None else f", rows of {[len(row) for row in devices]}"),
-            expected="inputs, hidden sizes and classes, each at least 1, and devices for each hidden neuron",
-            repair="mtj_mlp((784, 100, 10))",
+            given=repr(sizes),
+            expected="inputs, hidden sizes and classes, whole numbers from 1",
+            repair="(784, 100, 10)",
         )
-    every = [neuron or MTJ() for _ in pairwise(sizes[:-1])] if devices is None else devices
-    return mlp(sizes, [Spiking(neurons, "sigmoid", sharpness) for neurons in every], grid=Grid(levels))
+    return given

@@ -54,7 +54,7 @@ def two_conv(
     NetworkError
         Shapes, a unit, a width or a pooling that are not usable.
     """
-    return _net(_TWO, (1152,), unit, inputs, classes, width, grid, pool)
+    return _net(_TWO, (1152,), (3, 3), unit, inputs, classes, width, grid, pool)
 
 
 def six_conv(
@@ -71,7 +71,7 @@ def six_conv(
     Li et al. (spin-based SNN distillation) name such a net, "6Conv+2FC", without its channels: these are ours, as is
     the batch normalisation. ``width=2`` is the wide option. Parameters as for :func:`two_conv`.
     """
-    return _net(_SIX, (256,), unit, inputs, classes, width, grid, pool)
+    return _net(_SIX, (256,), (3, 3), unit, inputs, classes, width, grid, pool)
 
 
 def five_conv_1d(
@@ -89,7 +89,7 @@ def five_conv_1d(
     (128, 9) and 6 classes for UCI-HAR; (187, 1) and 4 classes, or the like, for beats of MIT-BIH. Parameters as for
     :func:`two_conv`.
     """
-    return _net(_FIVE, (64,), unit, inputs, classes, width, grid, pool)
+    return _net(_FIVE, (64,), (5,), unit, inputs, classes, width, grid, pool)
 
 
 def vgg11(
@@ -105,7 +105,7 @@ def vgg11(
 
     Parameters as for :func:`two_conv`; at least 32 by 32 places, as five poolings halve them.
     """
-    return _net(_VGG11, (512, 512), unit, inputs, classes, width, grid, pool)
+    return _net(_VGG11, (512, 512), (3, 3), unit, inputs, classes, width, grid, pool)
 
 
 def conv_norm(sources: int, targets: int, size: tuple[int, ...], grid: Grid | None, stride: int = 1) -> list[Layer]:
@@ -117,6 +117,7 @@ def conv_norm(sources: int, targets: int, size: tuple[int, ...], grid: Grid | No
 def _net(
     features: Sequence[int | Literal["P"]],
     dense: Sequence[int],
+    size: tuple[int, ...],
     unit: Layer,
     inputs: Shape,
     classes: int,
@@ -124,9 +125,8 @@ def _net(
     grid: Grid | None,
     pool: Pool,
 ) -> Model:
-    """Convolutions by their channels and poolings, dense layers by their targets."""
-    stack = Stack(inputs, unit, width)
-    size = (3, 3) if len(inputs) == 3 else (5,)
+    """Convolutions of a size by their channels and poolings, dense layers by their targets."""
+    stack = Stack(inputs, unit, width, axes=len(size) + 1)
     for entry in features:
         if isinstance(entry, str):
             stack.add(pooling(pool))

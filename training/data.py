@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from eventsim import keys, store
+from eventsim.checks import is_whole
 from eventsim.errors import DataError
 from eventsim.training.signal import Array
 
@@ -36,7 +37,7 @@ class Dataset:
     train, validation, test : array of int64
         Which samples belong to each split.
     image : tuple of int
-        Height and width of a sample.
+        Height and width of a sample, and channels if there are several; a signal is an image of height 1.
     """
 
     name: str
@@ -45,17 +46,18 @@ class Dataset:
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
     test: NDArray[np.int64]
-    image: tuple[int, int]
+    image: tuple[int, ...]
 
     def __post_init__(self) -> None:
         n = len(self.labels)
         everything = np.concatenate([self.train, self.validation, self.test])
-        fits = self.x.ndim == 2 and len(self.x) == n and self.x.shape[1] == math.prod(self.image)
+        formed = len(self.image) in (2, 3) and all(is_whole(n) and n >= 1 for n in self.image)
+        fits = self.x.ndim == 2 and len(self.x) == n and formed and self.x.shape[1] == math.prod(self.image)
         if not fits or not np.isfinite(self.x).all() or self.labels.min() < 0:
             raise DataError(
                 f"The samples of {self.name} are not usable.",
-                given=f"values of shape {self.x.shape}, {n} labels from {self.labels.min()}",
-                expected="finite values of shape (samples, height * width), a label from 0 for each",
+                given=f"values of shape {self.x.shape} for images of {self.image}, {n} labels from {self.labels.min()}",
+                expected="finite values of shape (samples, height * width [* channels]), a label from 0 for each",
                 repair="drop or replace those samples",
             )
         if len(np.unique(everything)) != len(everything) or everything.min() < 0 or everything.max() >= n:
@@ -73,9 +75,10 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of values, labels and split."""
+        """SHA-256 of values, labels, split and shape of a sample."""
         names = ("x", "labels", "train", "validation", "test")
-        return store.fingerprint(**{name: getattr(self, name) for name in names})
+        image = np.array(self.image, np.int64)
+        return store.fingerprint(image=image, **{name: getattr(self, name) for name in names})
 
 
 def _digits(folder: Path | None) -> Dataset:

@@ -7,23 +7,30 @@ import numpy as np
 from eventsim.training.layer import Mode, Params
 from eventsim.training.model import Model, split
 from eventsim.training.signal import Signal
+from eventsim.training.slots import State
 
 
-def blamed(model: Model, params: Params, grads: Params, x: Signal, mode: Mode) -> str:
+def blamed(model: Model, params: Params, state: State | None, grads: Params, x: Signal, mode: Mode) -> str:
     """Name the first layer, in forward order, that is not finite, and what of it is not.
 
-    Layers are asked one after the other for their parameters and for what they give to the next one, for which the
-    forward pass is made once more; then all of them for their gradients.
+    The optimiser's slots come first: they are stepped only with gradients that are finite, and are what makes
+    parameters infinite, or stops them. Then layers are asked one after the other for their parameters and for what they
+    give to the next one, for which the forward pass is made once more; then all of them for their gradients.
 
     Parameters
     ----------
     model : Model
     params, grads : dict of str to array
+    state : State, optional
+        Of the optimiser.
     x : Signal
         The batch.
     mode : Mode
         Of the step that went wrong.
     """
+    for slot, values in ({} if state is None else state.slots).items():
+        if bad := _unusable({name: values[name] for name in params if name in values}):
+            return f"{_place(model, bad[0])}, whose {slot} of {_last(bad[0])} in the optimiser is not finite"
     chain = enumerate(zip(model.layers, split(params, model.chain.names), strict=True))
     for i, (layer, own) in chain:
         bad = _unusable({f"{i}/{name}": value for name, value in own.items()})

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from eventsim import keys
+from eventsim.checks import is_real, is_whole
 from eventsim.errors import ConfigError
 from eventsim.kernels.rng import threshold_spikes
 from eventsim.training.signal import Array, Signal
@@ -53,7 +54,7 @@ class Direct:
     ticks: int = 1
 
     def __post_init__(self) -> None:
-        if isinstance(self.ticks, bool) or not isinstance(self.ticks, int) or not 1 <= self.ticks <= 2**16:
+        if not (is_whole(self.ticks) and 1 <= self.ticks <= 2**16):
             raise ConfigError(
                 "The encoder is not usable.",
                 given=f"{self.ticks!r} ticks",
@@ -94,11 +95,11 @@ class GaussianThreshold:
 
     def __post_init__(self) -> None:
         keys.check_seed(self.seed)
-        usable = isinstance(self.ticks, int) and 1 <= self.ticks <= 2**16
-        if not usable or not abs(self.mean) <= 1e6 or not 1e-6 <= self.std <= 1e6:
+        real = is_whole(self.ticks) and is_real(self.mean) and is_real(self.std)
+        if not (real and 1 <= self.ticks <= 2**16 and abs(self.mean) <= 1e6 and 1e-6 <= self.std <= 1e6):
             raise ConfigError(
                 "The encoder is not usable.",
-                given=f"{self.ticks} ticks, mean {self.mean}, standard deviation {self.std}",
+                given=f"{self.ticks!r} ticks, mean {self.mean!r}, standard deviation {self.std!r}",
                 expected="1 to 65536 ticks, a finite mean and a positive standard deviation",
                 repair="GaussianThreshold(ticks=4, seed=0, std=0.25)",
             )

@@ -17,7 +17,7 @@ from eventsim.interrupt import Interrupts
 from eventsim.parallel import Workers, check_threads
 from eventsim.training.data import Dataset
 from eventsim.training.encode import Encoder
-from eventsim.training.gradient import check_batch
+from eventsim.training.gradient import check_batch, check_teacher
 from eventsim.training.keeper import Keeper, keeping
 from eventsim.training.layer import Params
 from eventsim.training.loss import Objective
@@ -26,7 +26,7 @@ from eventsim.training.monitor import Epoch, FiringWarning
 from eventsim.training.plan import FitConfig
 from eventsim.training.signal import Array
 from eventsim.training.standing import Standing
-from eventsim.training.step import Training
+from eventsim.training.step import Training, augmented
 
 
 class Fitted(NamedTuple):
@@ -86,7 +86,8 @@ def fit(
     Raises
     ------
     ConfigError
-        More threads than cores.
+        More threads than cores, labels beyond the classes of the model, augmentations that do not fit the samples, an
+        objective without its teacher, or a teacher that it leaves aside.
     CacheError
         The teacher's logits do not fit the data set.
     DataError
@@ -105,7 +106,7 @@ def fit(
     FiringWarning
         A layer fires in less than 0.1 % or more than 95 % of ticks over an epoch; once for each layer.
     """
-    _check(model, params, dataset, encoder, objective, teacher)
+    _check(model, params, dataset, encoder, objective, config, teacher)
     check_threads(threads)
     place, total = None if folder is None else Path(folder), config.epochs * len(dataset.train)
     with Workers(threads) as workers:
@@ -140,18 +141,26 @@ def _fitted(at: Standing) -> Fitted:
 
 
 def _check(
-    model: Model, params: Params, dataset: Dataset, encoder: Encoder, objective: Objective, teacher: Array | None
+    model: Model,
+    params: Params,
+    dataset: Dataset,
+    encoder: Encoder,
+    objective: Objective,
+    config: FitConfig,
+    teacher: Array | None,
 ) -> None:
     """Refuse what does not fit together before any work: parameters, samples, labels, splits, logits of a teacher."""
     model.check(params)
-    check_batch(model, encoder(encoder.prepare(dataset.x[:1]), np.arange(1), 1), dataset.labels[:1])
-    if dataset.classes > model.classes or (objective.alpha and teacher is None):
+    one = np.arange(1)
+    check_batch(model, encoder(encoder.prepare(dataset.x[one]), one, 1), dataset.labels[one])
+    augmented(model, dataset, config, one, 1)
+    check_teacher(objective, teacher)
+    if dataset.classes > model.classes:
         raise ConfigError(
-            "The training does not fit together.",
-            given=f"{dataset.classes} classes for a model of {model.classes}, alpha={objective.alpha}, "
-            f"{'no ' if teacher is None else ''}teacher",
-            expected="a class of the model for each label, and logits of a teacher where alpha is not 0",
-            repair="teacher=cache.logits, or Objective(alpha=0)" if objective.alpha else f"{dataset.classes} classes",
+            "The model has too few classes.",
+            given=f"{dataset.classes} classes for a model of {model.classes}",
+            expected="a class of the model for each label",
+            repair=f"a model of {dataset.classes} classes",
         )
     for split in ("train", "validation"):
         if not len(getattr(dataset, split)):

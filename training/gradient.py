@@ -65,12 +65,13 @@ def gradient(
         Cached logits of the teacher.
     ticks : int, optional
         Ticks of a static input; those of ``x`` if left out.
-    method : "ratebp" or "bptt"
-        One-step rate backpropagation (Yu et al. 2024), whose backward pass and memory do not grow with the ticks, or
-        backpropagation through time.
+    method : "ratebp", "bptt" or "dsr"
+        One-step rate backpropagation (Yu et al. 2024), whose backward pass and memory do not grow with the ticks,
+        backpropagation through time, or the same one step with the rate taken for the drive, clipped to 0 and 1
+        (differentiation on spike representation, Meng et al. 2022).
     scale : "exact" or "author"
-        For RateBP: the gradient that equals BPTT where that is possible, or divided by the ticks, as the published code
-        has it.
+        For RateBP and DSR: the gradient that equals BPTT where that is possible, or divided by the ticks, as the
+        published code of RateBP has it.
     workers : Workers
         Threads; no bit depends on their number.
     smooth : bool
@@ -89,27 +90,40 @@ def gradient(
     NetworkError
         Parameters of another model.
     ConfigError
-        No tick, another number of ticks than ``x`` has, an unknown method or scale.
+        No tick, another number of ticks than ``x`` has, an unknown method or scale, DSR of a single tick; an objective
+        without its teacher, or a teacher that it leaves aside.
     """
     model.check(params)
+    check_teacher(objective, teacher)
     x = check_batch(model, x, labels)
     ticks = check_ticks(x, ticks)
-    if method not in get_args(Method) or scale not in get_args(Scale):
+    if method not in get_args(Method) or scale not in get_args(Scale) or (method == "dsr" and ticks == 1):
         raise ConfigError(
             "The gradient is not known.",
-            given=f"method {method!r}, scale {scale!r}",
-            expected='method "ratebp" or "bptt", scale "exact" or "author"',
+            given=f"method {method!r}, scale {scale!r}, {ticks} ticks",
+            expected='method "ratebp", "bptt" or (of several ticks) "dsr", scale "exact" or "author"',
             repair='gradient(..., method="bptt")',
         )
     mode = Mode(ticks, method, workers, smooth, seed, step)
     forward = model.forward(params, x, mode)
     value, grad = objective(forward.logits, np.asarray(labels, np.int64), teacher)
-    if method == "ratebp" and scale == "author":
+    if mode.rates and scale == "author":
         grad = grad / grad.dtype.type(ticks)
     kept = bytes_kept(forward.kept, params)
     return Gradient(
         value, forward.logits, model.backward(params, forward, grad, mode), forward.moved, forward.rates, kept
     )
+
+
+def check_teacher(objective: Objective, teacher: Array | None) -> None:
+    """Refuse a teacher that nobody listens to, and the want of one, with :class:`ConfigError`."""
+    if (objective.alpha > 0) != (teacher is not None):
+        raise ConfigError(
+            "The objective and the teacher do not fit together.",
+            given=f"alpha={objective.alpha} and {'no ' if teacher is None else ''}logits of a teacher",
+            expected="logits of a teacher where alpha is above 0, and only there",
+            repair="teacher=cache.logits, or Objective(alpha=0)" if teacher is None else "Objective(alpha=1.0)",
+        )
 
 
 def check_batch(model: Model, x: ArrayLike | Signal, labels: NDArray[np.integer]) -> Signal:

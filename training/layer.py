@@ -7,13 +7,15 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from eventsim.checks import count
+from eventsim.errors import NetworkError
 from eventsim.kernels import norm
 from eventsim.parallel import ALONE, Workers
 from eventsim.training.signal import Array, Signal, counts_type
 
 Params = dict[str, Array]
 Shape = tuple[int, ...]
-Method = Literal["bptt", "ratebp"]
+Method = Literal["bptt", "ratebp", "dsr"]
 
 
 class Mode(NamedTuple):
@@ -23,7 +25,7 @@ class Mode(NamedTuple):
     ----------
     ticks : int
         Ticks that a static signal lasts.
-    method : "bptt" or "ratebp", optional
+    method : "bptt", "ratebp" or "dsr", optional
         What the backward pass will be; None for evaluation, where nothing is kept and no statistic moves.
     workers : Workers
         Threads; no number depends on them.
@@ -54,19 +56,25 @@ class Mode(NamedTuple):
         """Whether there will be a backward pass."""
         return self.method is not None
 
+    @property
+    def rates(self) -> bool:
+        """Whether the backward pass has no time axis: it goes through rates and means over the ticks."""
+        return self.method in ("ratebp", "dsr")
+
     def within(self, name: str) -> Mode:
         """The mode of a layer inside this one."""
         return self._replace(place=f"{self.place}/{name}" if self.place else name)
 
     def keep(self, x: Signal) -> Signal:
-        """What a layer keeps of its input: all of it, or its mean over the ticks (RateBP)."""
-        if self.method != "ratebp" or x.ticks == 1:
+        """What a layer keeps of its input: all of it, or its mean over the ticks (RateBP, DSR)."""
+        if not self.rates or x.ticks == 1:
             return x
         batch, ticks = x.values.shape[:2]
         rows = x.values.reshape(batch, ticks, -1)
         mean = np.empty((batch, rows.shape[2]), counts_type(x.most * ticks) if x.whole else rows.dtype)
         factor = mean.dtype.type(1) if x.whole else mean.dtype.type(1 / ticks)
-        self.workers(lambda first, last: norm.over_ticks(rows, first, last, factor, mean), batch, rows[0].size)
+        workers = self.workers.suited(rows.size)
+        workers(lambda first, last: norm.over_ticks(rows, first, last, factor, mean), batch)
         mean = mean.reshape(batch, 1, *x.values.shape[2:])
         if not x.whole:
             return x._replace(values=mean)
@@ -123,3 +131,9 @@ class Parameterless:
 
     def initial(self, seed: int, name: str) -> Params:
         return {}
+
+
+def whole(layer: object, *names: str) -> None:
+    """Take settings of a layer as whole numbers from 1; :class:`NetworkError` where one is something else."""
+    for name in names:
+        object.__setattr__(layer, name, count(name, getattr(layer, name), 1, kind=NetworkError))

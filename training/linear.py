@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from eventsim import keys
+from eventsim.checks import is_whole
 from eventsim.errors import NetworkError
 from eventsim.synapse import largest_level, to_levels
-from eventsim.training.layer import Back, Mode, Params, Shape, Step
+from eventsim.training.layer import Back, Mode, Params, Shape, Step, whole
 from eventsim.training.signal import Array, Signal
 from eventsim.training.sums import by_input_of, by_weight_of, sums_of
 from eventsim.training.window import Window
@@ -41,34 +43,44 @@ class _Kept(NamedTuple):
     scale: Array | None
 
 
-@dataclass(frozen=True)
-class _Weighted:
+class _Weighted(ABC):
     """What dense layers and convolutions share; they differ in the window that a sum runs over."""
 
+    bias: bool
+    grid: Grid | None
+
+    @property
+    @abstractmethod
+    def fan_in(self) -> int:
+        """Inputs of a sum."""
+
+    @property
+    @abstractmethod
+    def weight_shape(self) -> Shape:
+        """Shape of the weights."""
+
+    @abstractmethod
+    def window(self) -> Window:
+        """Window of a sum."""
+
     def _check(self) -> None:
-        grid: Grid | None = self.grid  # type: ignore[attr-defined]
-        if grid is not None:
-            if not isinstance(grid, Grid):
+        if self.grid is not None:
+            if not isinstance(self.grid, Grid):
                 raise NetworkError(
                     "The grid of a layer is not usable.",
-                    given=repr(grid),
+                    given=repr(self.grid),
                     expected="a Grid, or None",
                     repair="Grid(levels=16)",
                 )
-            largest_level(self.fan_in, grid.levels)
-
-    @property
-    def fan_in(self) -> int:
-        """Inputs of a sum."""
-        raise NotImplementedError
+            largest_level(self.fan_in, self.grid.levels)
 
     def initial(self, seed: int, name: str) -> Params:
         """He-uniform weights, and biases of 0."""
-        shape = self.weight_shape  # type: ignore[attr-defined]
+        shape = self.weight_shape
         bound = np.sqrt(6 / self.fan_in)
         u = keys.uniform(seed, f"{name}/weight", math.prod(shape))
         weight = (bound * (2 * u - 1)).reshape(shape).astype(np.float32)
-        bias = {"bias": np.zeros(shape[-1], np.float32)} if self.bias else {}  # type: ignore[attr-defined]
+        bias = {"bias": np.zeros(shape[-1], np.float32)} if self.bias else {}
         return {"weight": weight, **bias}
 
     def deployed(self, params: Params, most: int = 1) -> tuple[Array, Array | None]:
@@ -77,15 +89,10 @@ class _Weighted:
         ``most`` is the largest whole number that an input can be.
         """
         weight = params["weight"].reshape(-1, params["weight"].shape[-1])
-        grid: Grid | None = self.grid  # type: ignore[attr-defined]
-        if grid is None:
+        if self.grid is None:
             return weight, None
-        levels, scale = to_levels(weight, largest_level(len(weight) * max(most, 1), grid.levels))
+        levels, scale = to_levels(weight, largest_level(len(weight) * max(most, 1), self.grid.levels))
         return levels.astype(weight.dtype), scale.astype(weight.dtype)
-
-    def window(self) -> Window:
-        """Window of a sum."""
-        raise NotImplementedError
 
     def forward(self, params: Params, x: Signal, mode: Mode) -> Step:
         """Sums, with their scale and bias beside them."""
@@ -136,7 +143,7 @@ class Dense(_Weighted):
     grid: Grid | None = None
 
     def __post_init__(self) -> None:
-        _whole("Dense", sources=self.sources, targets=self.targets)
+        whole(self, "sources", "targets")
         self._check()
 
     @property
@@ -191,19 +198,19 @@ class Conv(_Weighted):
     grid: Grid | None = None
 
     def __post_init__(self) -> None:
-        _whole("Conv", sources=self.sources, targets=self.targets, stride=self.stride, groups=self.groups)
+        whole(self, "sources", "targets", "stride", "groups")
         size = tuple(self.size) if isinstance(self.size, Sequence) else ()
-        if len(size) not in (1, 2) or not all(isinstance(k, int) and k >= 1 for k in size):
+        if len(size) not in (1, 2) or not all(is_whole(k) and k >= 1 for k in size):
             raise NetworkError(
                 "The kernel of a convolution is not usable.",
-                given=self.size,
+                given=repr(self.size),
                 expected="(height, width) or (length,), each at least 1",
                 repair="size=(3, 3)",
             )
-        if not (isinstance(self.padding, int) and 0 <= self.padding < min(size)):
+        if not (is_whole(self.padding) and 0 <= self.padding < min(size)):
             raise NetworkError(
                 "The padding of a convolution is not usable.",
-                given=self.padding,
+                given=repr(self.padding),
                 expected=f"a whole number from 0 to {min(size) - 1}, less than the kernel",
                 repair=f"padding={(min(size) - 1) // 2}",
             )
@@ -214,7 +221,8 @@ class Conv(_Weighted):
                 expected="a divisor of both",
                 repair="groups=1",
             )
-        object.__setattr__(self, "size", size)
+        object.__setattr__(self, "size", tuple(int(k) for k in size))
+        object.__setattr__(self, "padding", int(self.padding))
         self._check()
 
     @property
@@ -240,14 +248,6 @@ class Conv(_Weighted):
         if min(out) < 1:
             raise _misfit(self, shape, f"at least {self.size} with its padding", "a smaller kernel, or more padding")
         return (*out, self.targets)
-
-
-def _whole(name: str, **values: object) -> None:
-    for what, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise NetworkError(
-                f"The {what} of {name} are not usable.", given=repr(value), expected="at least 1", repair=f"{what}=1"
-            )
 
 
 def _misfit(layer: object, shape: Shape, expected: str, repair: str) -> NetworkError:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsim.checks import LIMIT, is_real
 from eventsim.errors import ConfigError, DataError
 from eventsim.training.label_loss import cross_entropy, squared_error
 from eventsim.training.signal import Array
@@ -79,17 +79,14 @@ class Objective:
                 expected=f"one of {', '.join(CLASSIFICATION)}",
                 repair="Objective('cross_entropy')",
             )
-        for name, value, usable in (
-            ("alpha", self.alpha, self.alpha >= 0),
-            ("temperature", self.temperature, self.temperature > 0),
-            ("gain", self.gain, self.gain > 0),
-            ("smoothing", self.smoothing, 0 <= self.smoothing < 1),
-        ):
-            if not (math.isfinite(value) and usable):
+        for name in ("alpha", "temperature", "gain", "smoothing"):
+            value, positive = getattr(self, name), name in ("temperature", "gain")
+            usable = is_real(value) and 0 <= value <= LIMIT
+            if not usable or (positive and value == 0) or (name == "smoothing" and value >= 1):
                 raise ConfigError(
                     f"The {name} of the objective is not usable.",
-                    given=value,
-                    expected="a weight of at least 0, a positive temperature, a positive gain, a smoothing below 1",
+                    given=repr(value),
+                    expected=f"a weight from 0, a positive temperature and gain, up to {LIMIT:g}; a smoothing below 1",
                     repair=f"Objective({name}={getattr(Objective, name)})",
                 )
         if self.smoothing and self.classification != "cross_entropy":

@@ -8,9 +8,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsim.checks import is_real
 from eventsim.errors import NetworkError
 from eventsim.kernels import norm
-from eventsim.training.layer import Back, Mode, Params, Shape, Step
+from eventsim.training.layer import Back, Mode, Params, Shape, Step, whole
 from eventsim.training.signal import Array, Signal
 
 Statistics = Literal["batch", "tick", "last"]
@@ -57,12 +58,13 @@ class BatchNorm:
     eps: float = 1e-5
 
     def __post_init__(self) -> None:
-        usable = isinstance(self.channels, int) and self.channels >= 1 and self.statistics in ("batch", "tick", "last")
-        if not usable or not 0 < self.momentum <= 1 or not 0 < self.eps < 1:
+        whole(self, "channels")
+        usable = self.statistics in ("batch", "tick", "last") and is_real(self.momentum) and is_real(self.eps)
+        if not (usable and 0 < self.momentum <= 1 and 0 < self.eps < 1):
             raise NetworkError(
                 "The normalisation is not usable.",
                 given=self,
-                expected='channels from 1, statistics "batch", "tick" or "last", a momentum up to 1, a positive eps',
+                expected='statistics "batch", "tick" or "last", a momentum up to 1, a positive eps',
                 repair="BatchNorm(64)",
             )
 
@@ -89,9 +91,8 @@ class BatchNorm:
             factor = gamma / np.sqrt(params["variance"].astype(np.float64) + self.eps)
             line = factor * scale, beta + factor * (bias - params["mean"])
             return Step(x._replace(scale=line[0].astype(kind), bias=line[1].astype(kind)))
-        if (
-            x.whole or max(len(scale), len(bias)) > 1
-        ):  # values of one line, whose moments are those of the values but for that line
+        moves = max(len(scale), len(bias)) > 1
+        if x.whole or moves:  # values of one line, whose moments are those of the values but for that line
             x = Signal(x.plain(kind))
             scale, bias = np.ones((1, 1)), np.zeros((1, 1))
         mean, variance = self._moments(x.values, mode)
@@ -107,7 +108,8 @@ class BatchNorm:
         rows = values.reshape(*values.shape[:2], -1, self.channels)
         origin = np.ascontiguousarray(rows[0, 0, 0])
         sums = np.empty((*rows.shape[:2], 2, self.channels))
-        mode.workers(lambda first, last: norm.moments(rows, first, last, origin, sums), len(rows), rows[0].size)
+        workers = mode.workers.suited(rows.size)
+        workers(lambda first, last: norm.moments(rows, first, last, origin, sums), len(rows))
         axes: tuple[int, ...] = (0, 1) if self.statistics == "batch" else (0,)
         one, two = np.moveaxis(
             sums.sum(axis=axes) / (rows.size / self.channels / (rows.shape[1] if len(axes) == 1 else 1)), -2, 0
@@ -132,7 +134,7 @@ class BatchNorm:
 
     def _of_rates(self, mean: _Rows, scale: _Rows, slope: _Rows, mode: Mode) -> tuple[_Rows, _Rows, _Rows]:
         """Mean, width and slope as the backward pass uses them."""
-        if mode.method == "ratebp" and len(mean) > 1:
+        if mode.rates and len(mean) > 1:
             mean = mean.mean(axis=0, keepdims=True)
             slope = slope[-1:] if self.statistics == "last" else np.sqrt((slope**2).mean(axis=0, keepdims=True))
         return mean, scale * slope, slope
@@ -145,7 +147,8 @@ class BatchNorm:
         slopes = np.ascontiguousarray(grad.reshape(rows.shape))
         origin = np.ascontiguousarray(rows[0, 0, 0])
         sums = np.empty((*rows.shape[:2], 2, self.channels))
-        mode.workers(lambda a, z: norm.gradient_moments(rows, slopes, a, z, origin, sums), len(rows), rows[0].size)
+        workers = mode.workers.suited(rows.size)
+        workers(lambda a, z: norm.gradient_moments(rows, slopes, a, z, origin, sums), len(rows))
         together = sums.sum(axis=0) if len(mean) > 1 else sums.sum(axis=(0, 1))[None]
         by_beta = together[:, 0]
         by_gamma = (together[:, 1] + (origin - mean) * by_beta) * width
@@ -159,5 +162,5 @@ class BatchNorm:
         factors[:, 1] = -gamma * slope * width * by_gamma / number
         factors[:, 2] = gamma * slope * (mean * width * by_gamma - by_beta) / number
         out = np.empty_like(slopes)
-        mode.workers(lambda a, z: norm.combine(rows, slopes, a, z, factors, out), len(rows), rows[0].size)
+        workers(lambda a, z: norm.combine(rows, slopes, a, z, factors, out), len(rows))
         return Back(out.reshape(grad.shape), grads)

@@ -180,7 +180,7 @@ class Pipeline:
         rows = {name: cache.logits[ids] for name, ids in self.judged.items()}
         scores = {TEACHER: self.scores(rows, cache.best_epoch, cache.parameters)}
         _, scores[PLAIN] = self.study(log, self.plain, None)
-        params, scores[DISTILLED] = self.study(log, self.distilled, cache.logits)
+        params, scores[DISTILLED] = self.study(log, self.distilled, cache.logits if self.config.alpha else None)
         network = to_network(self.distilled.model, params)
         signal = self.encoder(self.encoder.prepare(dataset.x[dataset.test]), dataset.test, EVALUATION)
         differences = self.compare(params, network, signal)

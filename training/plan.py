@@ -39,7 +39,7 @@ class FitConfig:
         Largest norm of a gradient, over all parameters together; longer ones are scaled down.
     average : float, optional
         Share that a step keeps of a running average of the parameters. Validation and result use the average then.
-    method : "ratebp" or "bptt"
+    method : "ratebp", "bptt" or "dsr"
     scale : "exact" or "author"
         Of the gradient; see :func:`eventsim.training.gradient`.
     augment : sequence of Augmentation

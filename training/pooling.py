@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from eventsim.errors import NetworkError
 from eventsim.kernels import pool
-from eventsim.training.layer import Back, Mode, Parameterless, Shape, Step
+from eventsim.training.layer import Back, Mode, Parameterless, Shape, Step, whole
 from eventsim.training.signal import Array, Signal, as_images, counts_type
 
 
@@ -24,14 +24,7 @@ class _Pool(Parameterless):
     stride: int | None = None
 
     def __post_init__(self) -> None:
-        for value in (self.size, self.step):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise NetworkError(
-                    "The window of a pooling is not usable.",
-                    given=f"size {self.size}, stride {self.stride}",
-                    expected="whole numbers from 1",
-                    repair=f"{type(self).__name__}(2)",
-                )
+        whole(self, "size", *([] if self.stride is None else ["stride"]))
 
     @property
     def step(self) -> int:
@@ -72,7 +65,8 @@ class AvgPool(_Pool):
         most = x.most * share
         out = np.empty(shape, counts_type(most) if x.whole else x.values.dtype)
         made = as_images(out)
-        mode.workers(lambda a, z: pool.sums(images, a, z, size, step, made), len(images), images[0].size)
+        workers = mode.workers.suited(images.size)
+        workers(lambda a, z: pool.sums(images, a, z, size, step, made), len(images))
         scale = x.line(np.float64 if x.whole else out.dtype)[0] / share
         return Step(Signal(out, scale[:, :1] if x.scale is None else scale, x.bias, most), x.values.shape[2:])
 
@@ -85,7 +79,8 @@ def _spread(layer: _Pool, shape: Shape, grad: Array, mode: Mode) -> Array:
     _, size, step, _ = layer._windows(out)
     own, made = as_images(grad), as_images(out)
     factor = grad.dtype.type(1 / (size[0] * size[1]))
-    mode.workers(lambda a, z: pool.spread(own, a, z, size, step, factor, made), len(own), made[0].size)
+    workers = mode.workers.suited(out.size)
+    workers(lambda a, z: pool.spread(own, a, z, size, step, factor, made), len(own))
     return out
 
 
@@ -159,9 +154,9 @@ class MaxPool(_Pool):
         kept = None
         if mode.method == "bptt" or x.ticks == 1:
             kept = _Routes(x.values.shape[2:], winner, None)
-        elif mode.method == "ratebp" and self.router == "rate":
+        elif mode.rates and self.router == "rate":
             kept = _Routes(x.values.shape[2:], self._largest(mode.keep(x).values, mode)[1], None)
-        elif mode.method == "ratebp":
+        elif mode.rates:
             places = self.size ** (x.values.ndim - 3)
             share = np.stack([(winner == k).mean(axis=1, dtype=np.float32) for k in range(places)], axis=1)
             kept = _Routes(x.values.shape[2:], None, share)
@@ -171,7 +166,8 @@ class MaxPool(_Pool):
         images, size, step, shape = self._windows(values)
         out, winner = np.empty(shape, values.dtype), np.empty(shape, np.uint8)
         made, who = as_images(out), as_images(winner)
-        mode.workers(lambda a, z: pool.largest(images, a, z, size, step, made, who), len(images), images[0].size)
+        workers = mode.workers.suited(images.size)
+        workers(lambda a, z: pool.largest(images, a, z, size, step, made, who), len(images))
         return out, winner
 
     def backward(self, params: object, kept: _Routes, grad: Array, mode: Mode, inner: bool) -> Back:
@@ -179,12 +175,12 @@ class MaxPool(_Pool):
             return Back(None)
         out = np.empty((*grad.shape[:2], *kept.shape), grad.dtype)
         _, size, step, _ = self._windows(out)
-        own, made = as_images(grad), as_images(out)
+        own, made, workers = as_images(grad), as_images(out), mode.workers.suited(out.size)
         if kept.winner is not None:
             who = as_images(kept.winner)
-            mode.workers(lambda a, z: pool.route(own, a, z, size, step, who, made), len(own), made[0].size)
+            workers(lambda a, z: pool.route(own, a, z, size, step, who, made), len(own))
         else:
             assert kept.share is not None
             share = kept.share.astype(grad.dtype).reshape(len(own), -1, *own.shape[1:])
-            mode.workers(lambda a, z: pool.route_shares(own, a, z, size, step, share, made), len(own), made[0].size)
+            workers(lambda a, z: pool.route_shares(own, a, z, size, step, share, made), len(own))
         return Back(out)

@@ -48,7 +48,7 @@ def resnet18(
     NetworkError
         Shapes, a unit, a width or an addition that are not usable.
     """
-    stack = Stack(inputs, unit, width)
+    stack = Stack(inputs, unit, width, axes=3)
     _stem(stack, stack.wide(64), grid)
     return _net(stack, ((64, 2), (128, 2), (256, 2), (512, 2)), (), classes, grid, add)
 
@@ -66,7 +66,7 @@ def resnet19(
 
     Parameters as for :func:`resnet18`.
     """
-    stack = Stack(inputs, unit, width)
+    stack = Stack(inputs, unit, width, axes=3)
     _stem(stack, stack.wide(128), grid)
     return _net(stack, ((128, 3), (256, 3), (512, 2)), (256,), classes, grid, add)
 
@@ -86,7 +86,7 @@ def wide_resnet16(
     flows from block to block are spikes then, which the engine can deliver. The weights are the same in number.
     Parameters as for :func:`resnet18`.
     """
-    stack = Stack(inputs, unit, width)
+    stack = Stack(inputs, unit, width, axes=3)
     _stem(stack, 16, grid)
     return _net(stack, ((16, 2), (32, 2), (64, 2)), (), classes, grid, add)
 

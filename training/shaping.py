@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eventsim import keys
+from eventsim.checks import is_real
 from eventsim.errors import NetworkError
 from eventsim.training.layer import Back, Mode, Parameterless, Shape, Step
 from eventsim.training.signal import Array, Signal, size_of
@@ -51,15 +52,20 @@ class Dropout(Parameterless):
     ----------
     rate : float
         Probability; what is left is divided by 1 - rate.
+
+    Raises
+    ------
+    NetworkError
+        A rate that is not from 0 to less than 1.
     """
 
     rate: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rate < 1:
+        if not (is_real(self.rate) and 0 <= self.rate < 1):
             raise NetworkError(
                 "The rate of a dropout is not usable.",
-                given=self.rate,
+                given=repr(self.rate),
                 expected="0 up to below 1",
                 repair="Dropout(0.5)",
             )

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
+from eventsim.checks import is_real
 from eventsim.device import Devices, Neuron
 from eventsim.errors import NetworkError
 from eventsim.kernels import spiking, surrogate
@@ -26,11 +27,15 @@ SURROGATES: dict[str, tuple[int, float]] = {
 """Number of each surrogate in the kernels, and the sharpness at which its peak is 1."""
 
 
+_PER_TICK = 8
+"""Operations that a neuron takes in a tick."""
+
+
 class _Kept(NamedTuple):
     x: Signal | None
     """The drive (BPTT)."""
     kappa: Array | None
-    """Derivative of the rate by a shift of the drive of all ticks (RateBP)."""
+    """Derivative of the rate by a shift of the drive of all ticks (RateBP), or of a clipped line in its place (DSR)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,10 +65,10 @@ class Spiking(Parameterless):
     detach_reset: bool = True
 
     def __post_init__(self) -> None:
-        if self.surrogate not in SURROGATES or not 1e-3 <= self.alpha <= 1e3:
+        if self.surrogate not in list(SURROGATES) or not (is_real(self.alpha) and 1e-3 <= self.alpha <= 1e3):
             raise NetworkError(
                 "The surrogate is not usable.",
-                given=f"{self.surrogate!r} of sharpness {self.sharpness}",
+                given=f"{self.surrogate!r} of sharpness {self.sharpness!r}",
                 expected=f"one of {', '.join(SURROGATES)}, and 0.001 to 1000",
                 repair='Spiking(MTJ(), "sigmoid", 4.0)',
             )
@@ -115,20 +120,23 @@ class Spiking(Parameterless):
         ticks = max(mode.ticks, x.ticks)
         shape = x.values.shape
         spikes = np.empty((shape[0], ticks, *shape[2:]), x.values.dtype if mode.smooth else np.uint8)
-        rates = mode.method == "ratebp"
         size = size_of(shape[2:])
-        kappa = np.empty((shape[0], size) if rates else (0, 0), x.values.dtype)
+        kappa = np.empty((shape[0], size) if mode.method == "ratebp" else (0, 0), x.values.dtype)
         values, out = x.values.reshape(*shape[:2], size), spikes.reshape(shape[0], ticks, size)
         layer, rule = self._layer(x), self.rule(mode)
-        mode.workers(lambda a, z: spiking.forward(values, a, z, layer, rule, out, kappa), len(values), 4 * out[0].size)
-        kept = _Kept(None if rates else x, kappa.reshape(shape[0], 1, *shape[2:]) if rates else None)
+        workers = mode.workers.suited(spikes.size * _PER_TICK)
+        workers(lambda a, z: spiking.forward(values, a, z, layer, rule, out, kappa), len(values))
+        if mode.method == "dsr":
+            rates = out.mean(axis=1, dtype=kappa.dtype)
+            kappa = ((rates > 0) & (rates < 1)).astype(kappa.dtype)
+        kept = _Kept(None, kappa.reshape(shape[0], 1, *shape[2:])) if mode.rates else _Kept(x, None)
         rate = float(spikes.mean() if mode.smooth else np.count_nonzero(spikes) / spikes.size)
         signal = Signal(spikes) if mode.smooth else Signal(spikes, most=1)
         watched = {mode.place: spikes} if mode.watch else {}
         return Step(signal, kept if mode.training else None, rates={mode.place: rate}, spikes=watched)
 
     def backward(self, params: Params, kept: _Kept, grad: Array, mode: Mode, inner: bool) -> Back:
-        """RateBP multiplies by kappa; BPTT goes back through the ticks."""
+        """RateBP and DSR multiply by kappa; BPTT goes back through the ticks."""
         if not inner:
             return Back(None)
         if kept.kappa is not None:
@@ -140,9 +148,8 @@ class Spiking(Parameterless):
         values, by_drive = (row.reshape(*row.shape[:2], -1) for row in (x.values, out))
         by_spike = np.ascontiguousarray(grad).reshape(batch, ticks, -1)
         layer, rule = self._layer(x), self.rule(mode)
-        mode.workers(
-            lambda a, z: spiking.backward(values, a, z, layer, rule, by_spike, by_drive), batch, 8 * by_spike[0].size
-        )
+        workers = mode.workers.suited(by_spike.size * _PER_TICK)
+        workers(lambda a, z: spiking.backward(values, a, z, layer, rule, by_spike, by_drive), batch)
         return Back(out)
 
     def _layer(self, x: Signal) -> spiking.Layer:

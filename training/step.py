@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import eventsim
 from eventsim import keys
-from eventsim.errors import TrainingError
+from eventsim.errors import ConfigError, TrainingError
 from eventsim.parallel import Workers
 from eventsim.store import fingerprint
 from eventsim.training.augment import Chain
@@ -27,13 +27,38 @@ from eventsim.training.layer import Mode, Params
 from eventsim.training.loss import Objective
 from eventsim.training.model import Model
 from eventsim.training.monitor import Tally
-from eventsim.training.optim import average, clip
+from eventsim.training.optim import State, average, clip
 from eventsim.training.plan import FitConfig
 from eventsim.training.predict import accuracy, predict
 from eventsim.training.signal import Array, Signal
 from eventsim.training.standing import Standing
 
 Ints = NDArray[np.int64]
+
+
+def augmented(model: Model, dataset: Dataset, config: FitConfig, ids: Ints, epoch: int) -> Array:
+    """Samples as an epoch of training sees them, as rows.
+
+    They are augmented in the shape that the model sees, or for a model of rows in that of the data set; what is of
+    height 1 is a signal.
+
+    Raises
+    ------
+    ConfigError
+        An augmentation does not fit samples of that shape, or makes something else of them.
+    """
+    x, image = dataset.x[ids], dataset.image
+    shape = model.inputs if len(model.inputs) > 1 else (*image, 1)[:3]
+    images = x.reshape(len(x), *(shape[1:] if len(shape) == 3 and shape[0] == 1 else shape))
+    changed = Chain(tuple(config.augment))(images, ids, epoch, config.seed)
+    if changed.shape != images.shape:
+        raise ConfigError(
+            "The augmentation changes the shape of the samples.",
+            given=f"{changed.shape} from {images.shape}",
+            expected="samples of the same shape",
+            repair="Crop(4), which pads and crops to the old size",
+        )
+    return changed.reshape(x.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +123,7 @@ class Training:
         Raises
         ------
         TrainingError
-            Objective, gradient or parameters are no longer finite; it names the layer.
+            Objective, gradient, parameters or optimiser are no longer finite; it names the layer.
         """
         begin, config = time.perf_counter(), self.config
         signal, labels = self._signal(ids, at.epoch), self.dataset.labels[ids]
@@ -107,12 +132,12 @@ class Training:
             found = self._gradient(at, signal, labels, None if self.teacher is None else self.teacher[ids])
             grads, norm = clip(found.params, math.inf if config.clip is None else config.clip)
             if not (math.isfinite(found.value) and math.isfinite(norm)):
-                raise self._diverged(at, at.params, found, signal)
+                raise self._diverged(at, at.params, at.state, found, signal)
             state = config.optimiser.start(at.params, grads) if at.state is None else at.state
             params, state = config.optimiser.step(at.params, grads, state, rate, self.workers)
             params = {**params, **found.moved}
-            if not math.isfinite(clip(params, math.inf)[1]):
-                raise self._diverged(at, params, found, signal)
+            if not all(math.isfinite(clip(part, math.inf)[1]) for part in (params, *state.slots.values())):
+                raise self._diverged(at, params, state, found, signal)
         mean = at.mean
         if mean is not None:
             assert config.average is not None
@@ -123,11 +148,8 @@ class Training:
     def _signal(self, ids: Ints, epoch: int) -> Signal:
         if not self.config.augment:
             return self.encoder(self._prepared[ids], ids, epoch)
-        x = self.dataset.x[ids]
-        inputs = self.model.inputs  # a model of rows sees images of one channel
-        images = x.reshape(len(x), *(inputs if len(inputs) > 1 else (*self.dataset.image, 1)))
-        changed = Chain(tuple(self.config.augment))(images, ids, epoch, self.config.seed)
-        return self.encoder(self.encoder.prepare(changed.reshape(x.shape)), ids, epoch)
+        changed = augmented(self.model, self.dataset, self.config, ids, epoch)
+        return self.encoder(self.encoder.prepare(changed), ids, epoch)
 
     def _gradient(self, at: Standing, signal: Signal, labels: Ints, teacher: Array | None) -> Gradient:
         return gradient(
@@ -145,14 +167,16 @@ class Training:
             step=at.steps,
         )
 
-    def _diverged(self, at: Standing, params: Params, found: Gradient, signal: Signal) -> TrainingError:
+    def _diverged(
+        self, at: Standing, params: Params, state: State | None, found: Gradient, signal: Signal
+    ) -> TrainingError:
         config = self.config
         mode = Mode(self.encoder.ticks, config.method, self.workers, seed=config.seed, step=at.steps)
-        place = blamed(self.model, params, found.params, self.model.signal(signal), mode)
+        place = blamed(self.model, params, state, found.params, self.model.signal(signal), mode)
         return TrainingError(
             f"The training diverged in step {at.steps + 1}, epoch {at.epoch}.",
             given=f"{place}; objective {found.value:g} at rate {config.rate:g}",
-            expected="finite objective, parameters, outputs and gradients of all layers",
+            expected="finite objective, parameters, outputs, gradients and state of the optimiser in all layers",
             repair=f"a lower rate, e.g. rate={config.rate / 10:g}, or clip=1.0, in a new folder",
         )
 

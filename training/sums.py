@@ -16,10 +16,12 @@ from eventsim.kernels import additions, linear, winograd
 from eventsim.kernels.linear import Plan
 from eventsim.parallel import Workers
 from eventsim.training.signal import Array, Signal, as_images
-from eventsim.training.window import Window, backward_plan, forward_plan
+from eventsim.training.window import Window, backward_plan, filling, forward_plan
 
 _ADDED, _FOUND, _LOOKED = 1.7, 130.0, 20.0
 """What it costs to add a weight, to find a spike and to look at an input, in multiplications."""
+_PER_OPERATION = 8
+"""Multiplications that a vector does at once."""
 _PATCHED = 32
 """Channels come in multiples of this where sums of patches pay: whole panels in the registers of every machine."""
 _AT_ONCE = 2**25
@@ -44,7 +46,7 @@ def _packed(weight: Array, groups: int, columns: int, workers: Workers) -> Array
     own = weight.shape[1] // groups
     panels = np.empty((groups * -(-own // columns), len(weight), columns), weight.dtype)
     weight = np.ascontiguousarray(weight)
-    workers(lambda a, z: linear.pack(weight, groups, columns, a, z, panels), len(panels), panels[0].size)
+    workers.suited(panels.size)(lambda a, z: linear.pack(weight, groups, columns, a, z, panels), len(panels))
     return panels
 
 
@@ -52,8 +54,8 @@ def _multiplied(images: NDArray[Any], plan: Plan, weight: Array, workers: Worker
     """Sums of real inputs, shape (images * windows, targets)."""
     out = np.empty((len(images) * plan.windows, weight.shape[1]), weight.dtype)
     panels = _packed(weight, plan.groups, linear.panel_columns(weight.dtype), workers)
-    count, each = linear.blocks(len(images), plan), plan.images * plan.windows * weight.size // 8
-    workers(lambda a, z: linear.products(images, a, z, plan, panels, out), count, each)
+    workers = workers.suited(len(out) * weight.size // _PER_OPERATION)
+    workers(lambda a, z: linear.products(images, a, z, plan, panels, out), linear.blocks(len(images), plan))
     return out
 
 
@@ -61,9 +63,20 @@ def _added(images: NDArray[np.uint8], plan: Plan, weight: Array, workers: Worker
     """Sums of spikes."""
     out = np.empty((len(images) * plan.windows, weight.shape[1]), weight.dtype)
     panels = _packed(weight, plan.groups, additions.stripe_columns(weight.dtype), workers)
-    count, each = linear.blocks(len(images), plan), images[0].size * plan.images
-    workers(lambda a, z: additions.additions(images, a, z, plan, panels, counted, out), count, each)
+    workers, count = workers.suited(images.size), linear.blocks(len(images), plan)
+    workers(lambda a, z: additions.additions(images, a, z, plan, panels, counted, out), count)
     return out
+
+
+def _filled(images: NDArray[Any], weight: Array, groups: int) -> tuple[NDArray[Any], Array]:
+    """Images and weights with channels of zeros, if theirs are of a bad number: zeros do not change a sum."""
+    depth = images.shape[3] // groups
+    more = (0, filling(depth))
+    if not more[1]:
+        return images, weight
+    apart = np.pad(images.reshape(*images.shape[:3], groups, depth), (*[(0, 0)] * 4, more))
+    rows = np.pad(weight.reshape(-1, depth, weight.shape[1]), ((0, 0), more, (0, 0)))
+    return apart.reshape(*images.shape[:3], -1), rows.reshape(-1, weight.shape[1])
 
 
 def sums_of(x: Signal, weight: Array, window: Window, workers: Workers) -> Array:
@@ -81,7 +94,7 @@ def sums_of(x: Signal, weight: Array, window: Window, workers: Workers) -> Array
     -------
     array, shape (batch, ticks, ..., targets)
     """
-    images = as_images(x.values)
+    images, weight = _filled(as_images(x.values), weight, window.groups)
     plan = forward_plan(window, *images.shape[1:])
     if _sparse(images, plan, weight):
         out = _added(images, plan, weight, workers, counted=x.most > 1)
@@ -100,8 +113,9 @@ def by_input_of(grad: Array, weight: Array, window: Window, shape: tuple[int, ..
     if _suits_patches(window, images.shape[3], shape[-1]):
         kernel = turned.reshape(ky, kx, own, -1)
         return _patched(images, kernel, window, (height, width), workers).reshape(shape)
+    images, turned = _filled(images, turned.reshape(ky * kx * own, -1), groups)
     plan = backward_plan(window, height, width, images.shape[3])
-    return _multiplied(images, plan, turned.reshape(ky * kx * own, -1), workers).reshape(shape)
+    return _multiplied(images, plan, turned, workers).reshape(shape)
 
 
 def _suits_patches(window: Window, channels: int, targets: int) -> bool:
@@ -114,6 +128,7 @@ def _patched(images: Array, kernel: Array, window: Window, size: tuple[int, int]
     """Gradient by inputs of a size, by :mod:`eventsim.kernels.winograd`."""
     channels, targets = kernel.shape[2:]
     columns = linear.panel_columns(kernel.dtype)
+    workers = workers.suited(images.size * targets // _PER_OPERATION)
     panels = np.empty((winograd.POSITIONS, targets // columns, channels, columns), kernel.dtype)
     workers(lambda a, z: winograd.kernel_sums(kernel, columns, a, z, panels), targets // columns)
     plan = backward_plan(window, *(n + n % 2 for n in size), channels)
@@ -125,7 +140,8 @@ def _patched(images: Array, kernel: Array, window: Window, size: tuple[int, int]
 
 def by_weight_of(x: Signal, grad: Array, weight: Array, window: Window, workers: Workers) -> Array:
     """Gradient by the weights, shape (inputs of a window, targets), from the input and the gradient by the sums."""
-    images = as_images(x.values)
+    depth = x.values.shape[-1] // window.groups
+    images, weight = _filled(as_images(x.values), weight, window.groups)
     rows = np.ascontiguousarray(grad, weight.dtype).reshape(-1, grad.shape[-1])
     plan = forward_plan(window, *images.shape[1:])
     sparse = _sparse(images, plan, weight)
@@ -138,6 +154,8 @@ def by_weight_of(x: Signal, grad: Array, weight: Array, window: Window, workers:
             _add_of_spikes(some, own, plan, out, workers, counted=x.most > 1)
         else:
             _add_of_reals(some, own, plan, out, workers, fresh=start == 0)
+    if len(weight) // math.prod(window.size) > depth:
+        out = out.reshape(*window.size, -1, weight.shape[1])[:, :, :depth].reshape(-1, weight.shape[1])
     unit = x.unit
     return out if unit == 1.0 else out * weight.dtype.type(unit)
 
@@ -145,15 +163,12 @@ def by_weight_of(x: Signal, grad: Array, weight: Array, window: Window, workers:
 def _add_of_reals(images: NDArray[Any], grad: Array, plan: Plan, out: Array, workers: Workers, *, fresh: bool) -> None:
     count, columns = linear.blocks(len(images), plan), linear.panel_columns(grad.dtype)
     canvases = np.zeros((count, plan.images * math.prod(plan.canvas) + linear.ROWS), grad.dtype)
-    workers(lambda a, z: linear.paint_blocks(images, a, z, plan, canvases), count, canvases[0].size)
+    workers.suited(canvases.size)(lambda a, z: linear.paint_blocks(images, a, z, plan, canvases), count)
     panels = plan.groups * -(-(grad.shape[1] // plan.groups) // columns)
     slopes = np.empty((panels, len(grad), columns), grad.dtype)
-    workers(lambda a, z: linear.pack_slopes(grad, plan.groups, a, z, slopes), len(grad), grad.shape[1])
-    workers(
-        lambda a, z: linear.by_weight(canvases, slopes, plan, a, z, fresh, out),
-        panels,
-        len(grad) * len(out) * columns // 8,
-    )
+    workers.suited(grad.size)(lambda a, z: linear.pack_slopes(grad, plan.groups, a, z, slopes), len(grad))
+    workers = workers.suited(len(grad) * out.size // _PER_OPERATION)
+    workers(lambda a, z: linear.by_weight(canvases, slopes, plan, a, z, fresh, out), panels)
 
 
 def _add_of_spikes(
@@ -163,6 +178,7 @@ def _add_of_spikes(
     size = plan.images * math.prod(plan.canvas)
     spikes, counts = np.empty((count, size), np.int32), np.empty((count, size if counted else 0), grad.dtype)
     starts = np.empty((count, additions.strips(plan) * plan.canvas[2] + 1), np.int32)
+    workers = workers.suited(images.size)
     workers(lambda a, z: additions.list_channels(images, a, z, plan, spikes, counts, starts), count)
     tasks = plan.groups * -(-(grad.shape[1] // plan.groups) // columns) * plan.size[0]
     workers(lambda a, z: additions.by_weight_of_spikes(spikes, counts, starts, grad, plan, a, z, columns, out), tasks)

@@ -81,7 +81,10 @@ class TeacherCache:
         expected = {
             "format": (FORMAT, "name a cache that this version wrote"),
             "dataset": (dataset.name, "name the cache of this data set, or leave it out to have it made"),
-            "dataset_sha256": (dataset.fingerprint, "values, labels or split differ: have the cache made again"),
+            "dataset_sha256": (
+                dataset.fingerprint,
+                "values, labels, split or shape of a sample differ: have the cache made again",
+            ),
             "teacher": (
                 json.dumps(recipe, sort_keys=True),
                 "use the settings of that teacher, or leave the cache out to have it made",

@@ -9,6 +9,8 @@ import numpy as np
 
 from eventsim.kernels.linear import LONGEST, ROWS, WORD, Plan
 
+_GRAIN = 16
+"""Inputs that are searched for spikes at once, at least, where there are many of them."""
 _BLOCK = 64
 """Windows of a block, at least, where there are several images: a panel of weights then serves many."""
 
@@ -32,6 +34,11 @@ class Window(NamedTuple):
 def _divisor(number: int, most: int, of: int = 1) -> int:
     """Largest divisor of ``number`` up to ``most`` that is a multiple of ``of``."""
     return max(d for d in range(of, max(of, min(number, most)) + 1, of) if number % d == 0)
+
+
+def filling(depth: int) -> int:
+    """Channels of zeros to be put behind so many, where they have no divisor that makes good grains and runs."""
+    return 0 if depth <= WORD or _divisor(depth, WORD) >= _GRAIN else -depth % _GRAIN
 
 
 def _plan(
