@@ -131,7 +131,7 @@ def _reach(layer, devices, values, low, t, at, size, s):
     for j in range(size):
         drive[j] = add_drive(bias[j], scale[j], own[j])
     if layer.model.hold:
-        s.held[at, :size] = s.wait[:size]
+        _copy(s.wait, size, line(s.held, at))
     none = np.uint64(0)
     tick(layer.model, x, cut(s.wait, 0, size), drive, devices, Key(none, none, none, none), reached)
 
@@ -236,7 +236,8 @@ def forward(values, first, last, layer, rule, spikes, kappa):
         Written; of shape (0, 0) where it is not wanted.
     """
     ticks, n, strip = spikes.shape[1], spikes.shape[2], layer.scale.shape[1]
-    s = _buffers(layer, 1, strip)
+    row = np.int64(0)
+    s = _buffers(layer, row + 1, strip)
     f = type(layer.scale[0, 0])
     for low in range(0, n, strip):  # the devices of a strip stay in the cache for all samples
         size = min(strip, n - low)
@@ -247,13 +248,13 @@ def forward(values, first, last, layer, rule, spikes, kappa):
             _begin(layer, low, size, s)
             for t in range(ticks):
                 out = cut(line(own, t), low, low + size)
-                _reach(layer, devices, mine, low, t, 0, size, s)
-                _fire(layer, devices, rule, 0, size, s, out)
+                _reach(layer, devices, mine, low, t, row, size, s)
+                _fire(layer, devices, rule, row, size, s, out)
                 if kappa.size:
                     total = cut(line(kappa, b), low, low + size)
                     if t == 0:
                         total[:] = f(0.0)
-                    _slopes(layer, devices, rule, 0, size, s)
+                    _slopes(layer, devices, rule, row, size, s)
                     _onward_any(layer, devices, rule, size, s, out, total)
                 _copy(line(s.x, 1), size, line(s.x, 0))
             if kappa.size:
