@@ -53,7 +53,7 @@ def columns(net, state, pop, block, now, room, out, probes, b):
         probes.column_reads[b, here] += list_marked(marks, size, 0, room.touched, 0)
         wipe(marks)
     if pop.kind == RELAY:
-        fired = list_spikes(drive, cut(net.rest, first, first + size), first - pop.start, out, 0)
+        fired = list_spikes(drive, cut(net.rest, first, first + size), first - pop.start, out, np.int64(0))
     else:
         for j in range(size):
             state.x[first + j] = readout_tick(state.x[first + j], drive[j] + net.bias[first + j])

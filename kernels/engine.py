@@ -36,7 +36,7 @@ def _begin(net, state, pop, here):
     state.activity[here].load = 0
     state.activity[here].swept = 1 - block.waits
     if block.waits:
-        settle(pop, handle(row_of(net, state, here)), -1)
+        settle(pop, handle(row_of(net, state, here)), np.int64(-1))
 
 
 @jit

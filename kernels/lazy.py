@@ -197,7 +197,7 @@ def step_touched(pop, row, first, now, touched, drive, reached, out):
     for i in range(touched.size):
         if i + _AHEAD < touched.size:
             _fetch(x, waiting, bias, d, touched[i + _AHEAD])
-        j = touched[i]
+        j = np.int64(touched[i])
         a, b, gain, threshold, reset = d.a[j], d.b[j], d.gain[j], d.threshold[j], d.reset[j]
         if model.hold:
             wait = held[j]

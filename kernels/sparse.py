@@ -229,7 +229,8 @@ def fill_rows(rule, seed, stream, first, last, number, targets, size, blocks, de
     at = np.empty(groups, np.int64)
     for source in range(first, last):
         n = _row(rule, seed, stream, source, number, targets, row)
-        at[:] = rows[source * groups : (source + 1) * groups]
+        for g in range(groups):
+            at[g] = rows[source * groups + g]
         for k in range(n):
             late = (_draw16(seed, stream + np.uint64(2), source, k) * delays) >> 16 if delays > 1 else 0
             q = row[k] // size

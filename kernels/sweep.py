@@ -170,7 +170,7 @@ def sweep(net, pop, here, row, key, room, probes, b, frame, out):
     int
         How many fired.
     """
-    block, count = net.blocks[here], 0
+    block, count = net.blocks[here], np.int64(0)
     watch, end = probes.watched[here], probes.watched[here + 1]
     for first in range(block.first, block.last, STRIP):
         last = min(first + STRIP, block.last)

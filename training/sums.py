@@ -145,7 +145,7 @@ def by_weight_of(x: Signal, grad: Array, weight: Array, window: Window, workers:
     rows = np.ascontiguousarray(grad, weight.dtype).reshape(-1, grad.shape[-1])
     plan = forward_plan(window, *images.shape[1:])
     sparse = _sparse(images, plan, weight)
-    out = np.zeros(weight.shape, weight.dtype) if sparse else np.empty(weight.shape, weight.dtype)
+    out: Array = np.zeros(weight.shape, weight.dtype) if sparse else np.empty(weight.shape, weight.dtype)
     together = max(1, _AT_ONCE // (plan.images * math.prod(plan.canvas))) * plan.images
     for start in range(0, len(images), together):
         some = images[start : start + together]
