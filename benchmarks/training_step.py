@@ -29,8 +29,8 @@ import numpy as np
 from eventsim import LIF, MTJ
 from eventsim.parallel import Workers, cores
 from eventsim.training.gradient import Gradient, gradient
+from eventsim.training.label_objective import CrossEntropy
 from eventsim.training.linear import Conv, Dense, Grid
-from eventsim.training.loss import Objective
 from eventsim.training.model import Model
 from eventsim.training.norm import BatchNorm
 from eventsim.training.optim import SGD
@@ -80,7 +80,7 @@ def measure(
     if len(model.inputs) == 1:
         x = Signal(rng.random((batch, 1, *model.inputs)).astype(np.float32))
     labels = rng.integers(0, 10, batch)
-    optimiser, objective, seconds = SGD(momentum=0.9), Objective(), []
+    optimiser, objective, seconds = SGD(momentum=0.9), CrossEntropy(), []
     state = None
     with Workers(threads) as workers:
         for i in range(rounds + 2):

@@ -11,10 +11,11 @@ import numpy as np
 from eventsim import Events
 from eventsim.store import fingerprint
 from eventsim.training import (
+    CrossEntropy,
     Direct,
     FitConfig,
     GaussianThreshold,
-    Objective,
+    SoftTargets,
     TeacherCache,
     accuracy,
     fit,
@@ -32,7 +33,9 @@ def main() -> None:
     labels = digits.labels[digits.test]
 
     teacher, recipe = relu_mlp((64, 100, 10)), {"model": "relu_mlp", "sizes": [64, 100, 10], "seed": 0}
-    taught = fit(teacher, teacher.initial(0, "teacher"), digits, Direct(), Objective(), FitConfig(epochs=20, batch=32))
+    taught = fit(
+        teacher, teacher.initial(0, "teacher"), digits, Direct(), CrossEntropy(), FitConfig(epochs=20, batch=32)
+    )
     logits = predict(teacher, taught.params, digits, np.arange(len(digits.labels)), Direct())
     print(f"teacher   {100 * accuracy(logits[digits.test], labels):.1f} %")
 
@@ -42,7 +45,7 @@ def main() -> None:
         cache = TeacherCache.read(path, digits, recipe)  # refuses another data set, split or teacher
 
     student, encoder = mtj_mlp((64, 64, 10), levels=16), GaussianThreshold(ticks=4, seed=0)
-    objective, config = Objective(alpha=1.0, temperature=2.0), FitConfig(epochs=30, batch=32, rate=5e-3)
+    objective, config = CrossEntropy() + 1.0 * SoftTargets(2.0), FitConfig(epochs=30, batch=32, rate=5e-3)
     trained = fit(student, student.initial(0, "student"), digits, encoder, objective, config, teacher=cache.logits)
     print(f"student   {100 * accuracy(predict(student, trained.params, digits, digits.test, encoder), labels):.1f} %")
 

@@ -11,9 +11,9 @@ import numpy as np
 from eventsim import MTJ, Variation, simulate
 from eventsim.training import (
     AdamW,
+    CrossEntropy,
     FitConfig,
     GaussianThreshold,
-    Objective,
     accuracy,
     fit,
     gradient,
@@ -39,9 +39,9 @@ def main() -> None:
     batch = encoder(encoder.prepare(digits.x[:32]), np.arange(32), epoch=1)
     fitted = {}
     for method in ("bptt", "ratebp"):
-        step = gradient(model, start, batch, labels[:32], Objective(), method=method)
+        step = gradient(model, start, batch, labels[:32], CrossEntropy(), method=method)
         config = FitConfig(epochs=6, batch=32, rate=5e-3, optimiser=AdamW(decay=0.1), method=method)
-        fitted[method] = fit(model, start, digits, encoder, Objective(), config)
+        fitted[method] = fit(model, start, digits, encoder, CrossEntropy(), config)
         found = accuracy(predict(model, fitted[method].params, digits, digits.test, encoder), labels[digits.test])
         print(f"{method}: test accuracy {found:.3f}, {step.backward_bytes / 1e6:.2f} MB kept for a batch of 32")
     network = to_network(model, fitted["ratebp"].params)

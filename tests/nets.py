@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eventsim import IF, LIF, MTJ, Oscillator
-from eventsim.training import Model, Objective, gradient
+from eventsim.training import CrossEntropy, Model, gradient
 from eventsim.training.layer import Layer
 from eventsim.training.linear import Conv, Dense
 from eventsim.training.model import Chain
@@ -154,4 +154,4 @@ def smooth_loss(model, x, labels, ticks, seed=3):
 
 
 def smooth_gradient(model, params, x, labels, ticks, seed=3):
-    return gradient(model, params, x, labels, Objective(), ticks=ticks, method="bptt", smooth=True, seed=seed)
+    return gradient(model, params, x, labels, CrossEntropy(), ticks=ticks, method="bptt", smooth=True, seed=seed)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eventsim import IF, LIF, MTJ
-from eventsim.training import Objective, gradient
+from eventsim.training import CrossEntropy, gradient
 from eventsim.training.linear import Conv, Dense
 from eventsim.training.norm import BatchNorm
 from eventsim.training.pooling import AvgPool, GlobalPool, MaxPool
@@ -245,7 +245,7 @@ def test_both_gradients_are_those_of_automatic_differentiation(name, method, det
     model = MODELS[name](detach)
     params, (x, labels) = moving(model, 0), batch(model, 0, 1 if static else ticks, samples=6)
     value, wanted = Twin(model, params).gradient(x, labels, ticks, method)
-    found = gradient(model, params, x, labels, Objective(), ticks=ticks, method=method)
+    found = gradient(model, params, x, labels, CrossEntropy(), ticks=ticks, method=method)
     assert found.value == pytest.approx(value, rel=1e-10)
     assert all(rate > 0 for rate in found.rates.values())
     size = max(float(grad.abs().max()) for grad in wanted.values())

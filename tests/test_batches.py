@@ -5,7 +5,7 @@ import pytest
 
 from eventsim import LIF, MTJ
 from eventsim.errors import ConfigError, DataError, InputError, NetworkError
-from eventsim.training import Model, Objective, gradient, mtj_mlp
+from eventsim.training import CrossEntropy, Model, gradient, mtj_mlp
 from eventsim.training.layer import Parameterless
 from eventsim.training.linear import Conv, Dense
 from eventsim.training.norm import BatchNorm
@@ -31,7 +31,7 @@ def refused(kind, x=None, labels=None, **settings):
     x = np.zeros((SAMPLES, TICKS, INPUTS), np.uint8) if x is None else x
     labels = np.zeros(SAMPLES, int) if labels is None else labels
     with pytest.raises(kind) as caught:
-        gradient(model, model.initial(0), x, labels, Objective(), **settings)
+        gradient(model, model.initial(0), x, labels, CrossEntropy(), **settings)
     return complete(caught.value)
 
 
@@ -205,9 +205,9 @@ def test_gradients_that_are_not_known_are_refused(settings):
 def test_spikes_may_come_as_bytes_booleans_or_numbers_and_folded_or_not():
     model = NETS["convolution"]
     params, (x, labels) = moving(model, 0), batch(model, 0, 2, spikes=True)
-    wanted = gradient(model, params, x, labels, Objective())
+    wanted = gradient(model, params, x, labels, CrossEntropy())
     for other in (x.astype(bool), x.astype(np.int64), x.astype(float), x.reshape(*x.shape[:2], -1)):
-        found = gradient(model, params, other, labels.astype(np.uint8), Objective())
+        found = gradient(model, params, other, labels.astype(np.uint8), CrossEntropy())
         assert np.array_equal(found.logits, wanted.logits)
         for name, value in wanted.params.items():
             assert found.params[name] == pytest.approx(value, rel=1e-12, abs=1e-15)
@@ -220,6 +220,6 @@ def test_parameters_and_batch_are_left_alone(name, method):
     model = NETS[name]
     params, (x, labels) = moving(model, 0), batch(model, 0, 2)
     before = [value.copy() for value in (x, labels, *params.values())]
-    one, two = (gradient(model, params, x, labels, Objective(), method=method, seed=1) for _ in range(2))
+    one, two = (gradient(model, params, x, labels, CrossEntropy(), method=method, seed=1) for _ in range(2))
     assert all(np.array_equal(*pair) for pair in zip(before, (x, labels, *params.values()), strict=True))
     assert all(np.array_equal(one.params[key], two.params[key]) for key in two.params)

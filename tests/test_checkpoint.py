@@ -14,7 +14,7 @@ from eventsim import MTJ, Variation
 from eventsim.errors import CheckpointError, ConfigError, OutputError
 from eventsim.parallel import cores
 from eventsim.store import fingerprint, write_h5
-from eventsim.training import Direct, GaussianThreshold, Objective, fit, load, mtj_mlp, relu_mlp
+from eventsim.training import CrossEntropy, Direct, GaussianThreshold, fit, load, mtj_mlp, relu_mlp
 from eventsim.training.checkpoint import TRAINING, load_training, save, save_training
 from eventsim.training.checkpoint import load as load_parameters
 from eventsim.training.describe import described, difference
@@ -35,7 +35,7 @@ CONFIG = every_setting(2, augment=[])
 
 def train(digits, folder, *, model=None, params=None, encoder=None, objective=None, config=CONFIG, **more):
     model = model or relu_mlp((64, 8, 10))
-    encoder, objective = encoder or Direct(), objective or Objective()
+    encoder, objective = encoder or Direct(), objective or CrossEntropy()
     return fit(model, params or model.initial(0), digits, encoder, objective, config, folder=folder, **more)
 
 
@@ -112,8 +112,8 @@ def test_a_checkpoint_of_another_training_is_refused_and_left(digits, finished, 
         ("start", "", "", {"params": start}),
         ("encoder.ticks", "1", "2", {"encoder": Direct(2)}),
         ("encoder.type", "'Direct'", "'GaussianThreshold'", {"encoder": GaussianThreshold(2, 0)}),
-        ("objective.gain", "1.0", "2.0", {"objective": Objective(gain=2.0)}),
-        ("teacher", "None", "'SHA-256", {"teacher": digits.x[:, :10], "objective": Objective()}),
+        ("objective.gain", "1.0", "2.0", {"objective": CrossEntropy(gain=2.0)}),
+        ("teacher", "None", "'SHA-256", {"teacher": digits.x[:, :10], "objective": CrossEntropy()}),
         ("config.epochs", "2", "3", {"config": replace(CONFIG, epochs=3)}),
         ("config.seed", "0", "1", {"config": replace(CONFIG, seed=1)}),
         ("config.optimiser.decay", "0.1", "0.2", {"config": every_setting(2, augment=[], optimiser=adam(0.2))}),

@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 
 from eventsim.errors import TrainingError
-from eventsim.training import SGD, Adam, Direct, FitConfig, GaussianThreshold, Objective, fit, load, mtj_mlp, relu_mlp
+from eventsim.training import (
+    SGD,
+    Adam,
+    CrossEntropy,
+    Direct,
+    FitConfig,
+    GaussianThreshold,
+    SquaredError,
+    fit,
+    load,
+    mtj_mlp,
+    relu_mlp,
+)
 from eventsim.training.divergence import blamed
 from eventsim.training.layer import Mode
 from eventsim.training.schedule import Constant
@@ -18,9 +30,9 @@ def digits():
     return load("digits")
 
 
-def diverges(digits, model, params, message, *, encoder=None, **objective):
+def diverges(digits, model, params, message, *, encoder=None, gain=1.0):
     with pytest.raises(TrainingError, match=message):
-        fit(model, params, digits, encoder or Direct(), Objective(**objective), FitConfig(2))
+        fit(model, params, digits, encoder or Direct(), CrossEntropy(gain), FitConfig(2))
 
 
 @pytest.mark.parametrize("value", [np.inf, np.nan])
@@ -89,7 +101,7 @@ def test_the_checkpoint_before_stays(digits, tmp_path):
     model = relu_mlp((64, 10))
     config = FitConfig(20, rate=1, optimiser=SGD(), schedule=Constant(), checkpoint_every=1)
     large = replace(digits, x=1.5 * digits.x)
-    given = (model, model.initial(0), large, Direct(), Objective("squared_error"), config)
+    given = (model, model.initial(0), large, Direct(), SquaredError(), config)
     with pytest.raises(TrainingError, match=r"(?s)diverged in step \d+, epoch [2-9].*clip=1.0") as first:
         fit(*given, folder=tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

@@ -5,7 +5,7 @@ import pytest
 
 from eventsim import IF, LIF
 from eventsim.errors import ConfigError
-from eventsim.training import Objective, gradient
+from eventsim.training import CrossEntropy, gradient
 from eventsim.training.layer import Mode
 from eventsim.training.linear import Dense
 from eventsim.training.model import Model
@@ -35,7 +35,7 @@ def test_integrate_and_fire_neurons_learn_as_clipped_units():
     x = rng.normal(size=(8, 1, 4))
     drive = x[:, 0] @ params["0/weight"]
     labels = np.arange(8) % 3
-    found = gradient(model, params, x, labels, Objective(), ticks=200, method="dsr")
+    found = gradient(model, params, x, labels, CrossEntropy(), ticks=200, method="dsr")
     rates = model.spikes(params, x, ticks=200)[0].mean(axis=1)
     assert rates == pytest.approx(np.clip(drive, 0, 1), abs=1 / 200 + 1e-9)
     logits = rates @ params["2/weight"]
@@ -51,8 +51,8 @@ def test_every_layer_goes_the_same_one_step_as_in_ratebp(name):
     """The forward pass is the same, too, with its batch statistics."""
     model = NETS[name]
     params, (x, labels) = moving(model, 0), batch(model, 0, 4)
-    one = gradient(model, params, x, labels, Objective(), method="dsr")
-    two = gradient(model, params, x, labels, Objective(), method="ratebp")
+    one = gradient(model, params, x, labels, CrossEntropy(), method="dsr")
+    two = gradient(model, params, x, labels, CrossEntropy(), method="ratebp")
     assert one.value == two.value
     assert all(np.array_equal(one.moved[key], two.moved[key]) for key in two.moved)
     assert {key: value.shape for key, value in one.params.items()} == {k: v.shape for k, v in two.params.items()}
@@ -62,4 +62,4 @@ def test_every_layer_goes_the_same_one_step_as_in_ratebp(name):
 def test_one_tick_is_refused():
     model = Model([Dense(4, 3), Spiking(IF()), Dense(3, 2)], (4,))
     with pytest.raises(ConfigError, match="of several ticks"):
-        gradient(model, model.initial(0), np.zeros((1, 1, 4)), np.zeros(1, int), Objective(), method="dsr")
+        gradient(model, model.initial(0), np.zeros((1, 1, 4)), np.zeros(1, int), CrossEntropy(), method="dsr")

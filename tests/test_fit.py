@@ -11,11 +11,12 @@ from eventsim.parallel import Workers, cores
 from eventsim.store import fingerprint
 from eventsim.training import (
     AdamW,
+    CrossEntropy,
     Direct,
     FiringWarning,
     FitConfig,
     GaussianThreshold,
-    Objective,
+    SoftTargets,
     accuracy,
     fit,
     load,
@@ -36,9 +37,9 @@ def digits():
     return load("digits")
 
 
-def train(digits, model, encoder, *, epochs=6, seed=0, report=lambda epoch: None, **settings):
+def train(digits, model, encoder, *, epochs=6, seed=0, report=lambda epoch: None):
     config = FitConfig(epochs, batch=32, rate=5e-3, seed=seed)
-    return fit(model, model.initial(seed), digits, encoder, Objective(**settings), config, report=report)
+    return fit(model, model.initial(seed), digits, encoder, CrossEntropy(), config, report=report)
 
 
 def test_a_teacher_learns(digits):
@@ -78,7 +79,7 @@ def test_start_is_not_changed(digits):
     model = relu_mlp((64, 8, 10))
     params = model.initial(0)
     before = fingerprint(**params)
-    fit(model, params, digits, Direct(), Objective(), FitConfig(1))
+    fit(model, params, digits, Direct(), CrossEntropy(), FitConfig(1))
     assert fingerprint(**params) == before
 
 
@@ -92,7 +93,15 @@ def test_teacher_and_student_start_from_other_numbers():
 def test_logits_of_another_data_set_are_refused(digits, teacher):
     model = relu_mlp((64, 8, 10))
     with pytest.raises(CacheError, match="each of the 1797 samples"):
-        fit(model, model.initial(0), digits, Direct(), Objective(alpha=1), FitConfig(1), teacher=teacher)
+        fit(
+            model,
+            model.initial(0),
+            digits,
+            Direct(),
+            CrossEntropy() + 1 * SoftTargets(1.0),
+            FitConfig(1),
+            teacher=teacher,
+        )
 
 
 def test_prediction_does_not_depend_on_the_batch(digits):
@@ -106,7 +115,7 @@ def test_prediction_does_not_depend_on_the_batch(digits):
 def test_no_bit_depends_on_the_threads(digits, monkeypatch):
     monkeypatch.setattr(Workers, "suited", lambda self, operations: self)
     model, config = conv_net(), every_setting(2)
-    one, two = (fit(model, model.initial(0), digits, Direct(2), Objective(), config, threads=n) for n in (1, 2))
+    one, two = (fit(model, model.initial(0), digits, Direct(2), CrossEntropy(), config, threads=n) for n in (1, 2))
     assert fingerprint(**one.params) == fingerprint(**two.params)
     assert without_times(one.history) == without_times(two.history)
     with Workers(2) as workers:
@@ -132,7 +141,7 @@ def test_every_setting_is_heard(digits, changed):
     model, plain = mtj_mlp((64, 16, 10)), FitConfig(2, rate=5e-3)
     encoder = GaussianThreshold(2, seed=0)
     params = [
-        fit(model, model.initial(0), digits, encoder, Objective(), config).params
+        fit(model, model.initial(0), digits, encoder, CrossEntropy(), config).params
         for config in (plain, replace(plain, **changed))
     ]
     assert fingerprint(**params[0]) != fingerprint(**params[1])
@@ -140,7 +149,7 @@ def test_every_setting_is_heard(digits, changed):
 
 def test_validation_and_result_are_of_the_average(digits):
     model = relu_mlp((64, 8, 10))
-    fitted = fit(model, model.initial(0), digits, Direct(), Objective(), FitConfig(1, rate=0.02, average=1.0))
+    fitted = fit(model, model.initial(0), digits, Direct(), CrossEntropy(), FitConfig(1, rate=0.02, average=1.0))
     start = predict(model, model.initial(0), digits, digits.validation, Direct())
     mine = predict(model, fitted.params, digits, digits.validation, Direct())
     assert accuracy(mine, digits.labels[digits.validation]) == fitted.best.validation_accuracy
@@ -150,7 +159,7 @@ def test_validation_and_result_are_of_the_average(digits):
 def test_patience_ends_a_training(digits):
     model = relu_mlp((64, 8, 10))
     config = FitConfig(30, rate=1e-9, patience=2, schedule=Constant())
-    fitted = fit(model, model.initial(0), digits, Direct(), Objective(), config)
+    fitted = fit(model, model.initial(0), digits, Direct(), CrossEntropy(), config)
     assert len(fitted.history) == 3
     accuracies = [epoch.validation_accuracy for epoch in fitted.history]
     assert accuracies == accuracies[:1] * 3
@@ -159,7 +168,7 @@ def test_patience_ends_a_training(digits):
 
 def test_an_epoch_says_what_was_watched(digits):
     model, config = mtj_mlp((64, 16, 10)), FitConfig(2, rate=5e-3, schedule=Constant())
-    fitted = fit(model, model.initial(0), digits, GaussianThreshold(2, seed=0), Objective(), config)
+    fitted = fit(model, model.initial(0), digits, GaussianThreshold(2, seed=0), CrossEntropy(), config)
     for number, epoch in enumerate(fitted.history, 1):
         assert epoch.epoch == number
         assert epoch.learning_rate == 5e-3
@@ -176,7 +185,7 @@ def test_a_layer_that_says_nothing_is_named_once(digits, bias, word):
     params = model.initial(0)
     params["0/bias"] += np.float32(bias)
     with pytest.warns(FiringWarning, match=f"layer 1 is {word}: .*, epoch 1") as seen:
-        fitted = fit(model, params, digits, GaussianThreshold(2, seed=0), Objective(), FitConfig(3, rate=1e-6))
+        fitted = fit(model, params, digits, GaussianThreshold(2, seed=0), CrossEntropy(), FitConfig(3, rate=1e-6))
     assert len(seen) == 1
     assert [len(epoch.warnings) for epoch in fitted.history] == [1, 0, 0]
     assert word in fitted.history[0].warnings[0]
@@ -185,7 +194,7 @@ def test_a_layer_that_says_nothing_is_named_once(digits, bias, word):
 def test_a_bar_is_drawn_if_it_is_asked_for(digits, capsys):
     model = relu_mlp((64, 8, 10))
     for progress in (False, True):
-        fit(model, model.initial(0), digits, Direct(), Objective(), FitConfig(1), progress=progress)
+        fit(model, model.initial(0), digits, Direct(), CrossEntropy(), FitConfig(1), progress=progress)
         shown = capsys.readouterr()
         assert not shown.out
         assert ("897/897" in shown.err) == ("samples/s" in shown.err) == progress
@@ -194,7 +203,9 @@ def test_a_bar_is_drawn_if_it_is_asked_for(digits, capsys):
 def test_a_data_set_without_validation_is_refused(digits):
     model = relu_mlp((64, 8, 10))
     with pytest.raises(DataError, match="no sample in split validation"):
-        fit(model, model.initial(0), replace(digits, validation=digits.test[:0]), Direct(), Objective(), FitConfig(1))
+        fit(
+            model, model.initial(0), replace(digits, validation=digits.test[:0]), Direct(), CrossEntropy(), FitConfig(1)
+        )
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from eventsim.training import Objective, gradient, mtj_mlp, relu_mlp
+from eventsim.training import CrossEntropy, SoftTargets, Taught, gradient, mtj_mlp, relu_mlp
+from eventsim.training.label_loss import cross_entropy
 from eventsim.training.layer import Mode
-from eventsim.training.loss import cross_entropy
 from tests.nets import NETS, batch, differences, moving
 from tests.strategies import seeds
 
@@ -18,9 +18,9 @@ def test_teacher_gradient_is_the_finite_difference(seed):
     rng = np.random.default_rng(seed % 2**32)
     params = {name: rng.normal(size=value.shape) for name, value in model.initial(0).items()}
     x, labels, teacher = rng.normal(size=(6, 1, 3)), rng.integers(0, 4, 6), rng.normal(size=(6, 4))
-    objective = Objective(alpha=0.5, temperature=2.0)
-    found = gradient(model, params, x, labels, objective, teacher)
-    wanted = differences(lambda moved: gradient(model, moved, x, labels, objective, teacher).value, params, 0)
+    objective = CrossEntropy() + 0.5 * SoftTargets(2.0)
+    found = gradient(model, params, x, labels, objective, Taught(teacher))
+    wanted = differences(lambda moved: gradient(model, moved, x, labels, objective, Taught(teacher)).value, params, 0)
     assume(all(abs(near - wide) < 1e-5 * (abs(near) + 1e-2) for _, near, wide in wanted.values()))
     for name, (way, slope, _) in wanted.items():
         assert (found.params[name] * way).sum() == pytest.approx(slope, rel=1e-4, abs=1e-7)
@@ -33,9 +33,9 @@ def test_student_gradient_is_the_rate_chain(seed, ticks):
     model = mtj_mlp((6, 5, 3), levels=16)
     params = model.initial(seed)
     x, labels = (rng.random((4, ticks, 6)) < 0.5).astype(np.uint8), rng.integers(0, 3, 4)
-    found = gradient(model, params, x, labels, Objective())
+    found = gradient(model, params, x, labels, CrossEntropy())
     forward = model.forward(params, model.signal(x), Mode(ticks, "ratebp", watch=True))
-    (hidden,), kappa = forward.spikes.values(), forward.kept[1].kappa[:, 0]
+    (hidden,), kappa = forward.spikes.values(), forward.kept.chain[1].kappa[:, 0]
     _, delta = cross_entropy(forward.logits, labels)
     levels, scale = model.layers[2].deployed({"weight": params["2/weight"]})
     by_rate = delta @ (levels * scale).T
@@ -76,8 +76,8 @@ def test_single_precision_follows_double(name, method):
         ]
         if not all(map(np.array_equal, *spikes)):
             continue
-        found = gradient(model, single, x, labels, Objective(), method=method)
-        wanted = gradient(model, double, x.astype(np.float64), labels, Objective(), method=method)
+        found = gradient(model, single, x, labels, CrossEntropy(), method=method)
+        wanted = gradient(model, double, x.astype(np.float64), labels, CrossEntropy(), method=method)
         size = max(np.abs(value).max() for value in wanted.params.values())
         for key, value in wanted.params.items():
             assert found.params[key].dtype == found.logits.dtype == np.float32

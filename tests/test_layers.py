@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventsim.parallel import Workers, cores
-from eventsim.training import Model, Objective, gradient
+from eventsim.training import CrossEntropy, Model, gradient
 from eventsim.training.layer import Mode
 from eventsim.training.linear import Conv, Dense, Grid
 from eventsim.training.norm import BatchNorm
@@ -56,7 +56,7 @@ def test_bytes_counts_and_lines_stand_for_the_real_numbers_that_they_are(name, m
     """The same network, in which every layer gets real numbers."""
     model = NETS[name]
     params, (x, labels) = moving(model, 1), batch(model, 1, 3, spikes=spikes)
-    found, wanted = (gradient(each, params, x, labels, Objective(), method=method) for each in (model, plain(model)))
+    found, wanted = (gradient(each, params, x, labels, CrossEntropy(), method=method) for each in (model, plain(model)))
     assert found.logits == pytest.approx(wanted.logits, rel=1e-9, abs=1e-9)
     same(found.params, wanted.params)
     same(found.moved, wanted.moved)
@@ -81,8 +81,8 @@ def test_no_bit_of_a_gradient_depends_on_the_number_of_threads(name, method, mon
     params = {key: value.astype(np.float32) for key, value in moving(model, 2).items()}
     x, labels = batch(model, 2, 3, samples=9)
     with Workers(2) as two:
-        found = gradient(model, params, x, labels, Objective(), method=method, workers=two)
-    wanted = gradient(model, params, x, labels, Objective(), method=method)
+        found = gradient(model, params, x, labels, CrossEntropy(), method=method, workers=two)
+    wanted = gradient(model, params, x, labels, CrossEntropy(), method=method)
     assert found.value == wanted.value
     for mine, other in ((found.params, wanted.params), (found.moved, wanted.moved)):
         assert all(np.array_equal(mine[key], other[key]) for key in other)
@@ -101,8 +101,8 @@ def test_the_gradient_passes_straight_through_the_rounding_to_levels(levels, met
         number, scale = model.layers[i].deployed({"weight": params[f"{i}/weight"]}, most)
         rounded[f"{i}/weight"] = (number * scale).reshape(params[f"{i}/weight"].shape)
     assert not np.array_equal(rounded["0/weight"], params["0/weight"])
-    wanted = gradient(free, rounded, x, labels, Objective(), method=method)
-    same(gradient(model, params, x, labels, Objective(), method=method).params, wanted.params)
+    wanted = gradient(free, rounded, x, labels, CrossEntropy(), method=method)
+    same(gradient(model, params, x, labels, CrossEntropy(), method=method).params, wanted.params)
 
 
 @given(st.sampled_from([1, 2, 3]), st.sampled_from([None, 1, 2]), st.booleans(), seeds())

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventsim import IF, LIF, MTJ
-from eventsim.training import Objective, gradient
+from eventsim.training import CrossEntropy, gradient
 from eventsim.training.layer import Mode
 from eventsim.training.linear import Conv, Dense
 from eventsim.training.norm import BatchNorm
@@ -18,7 +18,7 @@ from tests import layer_oracle
 from tests.nets import NETS, batch, moving, net
 from tests.strategies import neurons, seeds
 
-OBJECTIVE = Objective()
+OBJECTIVE = CrossEntropy()
 
 
 def both(model, params, x, labels, ticks, **settings):

@@ -7,7 +7,19 @@ import pytest
 
 from eventsim import MTJ
 from eventsim.errors import ConfigError, DataError, NetworkError
-from eventsim.training import Direct, FitConfig, GaussianThreshold, Objective, fit, gradient, load, mtj_mlp, relu_mlp
+from eventsim.training import (
+    CrossEntropy,
+    Direct,
+    FitConfig,
+    GaussianThreshold,
+    SoftTargets,
+    Taught,
+    fit,
+    gradient,
+    load,
+    mtj_mlp,
+    relu_mlp,
+)
 from eventsim.training.augment import Flip, Shift
 from eventsim.training.linear import Conv, Dense
 from eventsim.training.model import Model
@@ -34,7 +46,7 @@ def spikes(*shape):
 def test_parameters_of_another_model_are_refused(change):
     model = relu_mlp((20, 3))
     params, x = change(model.initial(0)), np.zeros((3, 1, 20), np.float32)
-    for call in (lambda: gradient(model, params, x, LABELS, Objective()), lambda: model.logits(params, x)):
+    for call in (lambda: gradient(model, params, x, LABELS, CrossEntropy()), lambda: model.logits(params, x)):
         with pytest.raises(NetworkError, match="not those of the model"):
             call()
 
@@ -43,17 +55,26 @@ def test_parameters_of_another_model_are_refused(change):
 def test_logits_of_a_teacher_that_do_not_fit_the_batch_are_refused(teacher):
     model = relu_mlp((4, 3))
     with pytest.raises(DataError, match="do not fit the batch"):
-        gradient(model, model.initial(0), np.zeros((3, 1, 4), np.float32), LABELS, Objective(alpha=1.0), teacher)
+        gradient(
+            model,
+            model.initial(0),
+            np.zeros((3, 1, 4), np.float32),
+            LABELS,
+            CrossEntropy() + 1.0 * SoftTargets(1.0),
+            Taught(teacher),
+        )
 
 
 @pytest.mark.parametrize(("alpha", "teacher"), [(0.0, np.zeros((3, 3))), (1.0, None)])
 def test_a_teacher_that_nobody_listens_to_is_refused_and_so_is_a_missing_one(alpha, teacher):
     model, digits = relu_mlp((4, 3)), load("digits")
+    objective = CrossEntropy() + alpha * SoftTargets()
+    taught = None if teacher is None else Taught(teacher)
     with pytest.raises(ConfigError, match="do not fit together"):
-        gradient(model, model.initial(0), np.zeros((3, 1, 4), np.float32), LABELS, Objective(alpha=alpha), teacher)
+        gradient(model, model.initial(0), np.zeros((3, 1, 4), np.float32), LABELS, objective, taught)
     model, logits = relu_mlp((64, 10)), None if teacher is None else np.zeros((1797, 10))
     with pytest.raises(ConfigError, match="do not fit together"):
-        fit(model, model.initial(0), digits, Direct(), Objective(alpha=alpha), FitConfig(1), teacher=logits)
+        fit(model, model.initial(0), digits, Direct(), objective, FitConfig(1), teacher=logits)
 
 
 def of_images(image):
@@ -84,7 +105,7 @@ def test_rows_are_augmented_as_the_images_or_signals_that_they_are(image, shape)
         return x
 
     model, config = relu_mlp((data.x.shape[1], 10)), FitConfig(1, batch=6, augment=[look])
-    fit(model, model.initial(0), data, Direct(), Objective(), config)
+    fit(model, model.initial(0), data, Direct(), CrossEntropy(), config)
     assert seen == [(1, *shape), (6, *shape), (6, *shape)]
 
 
@@ -101,7 +122,7 @@ def test_augmentations_that_do_not_fit_the_samples_leave_nothing_behind(image, a
     data = of_images(image)
     model, config = relu_mlp((data.x.shape[1], 10)), FitConfig(1, augment=[augment])
     with pytest.raises(ConfigError, match=what):
-        fit(model, model.initial(0), data, Direct(), Objective(), config, folder=tmp_path / "run")
+        fit(model, model.initial(0), data, Direct(), CrossEntropy(), config, folder=tmp_path / "run")
     assert not list(tmp_path.iterdir())
 
 
@@ -109,7 +130,9 @@ def test_the_type_of_a_teacher_does_not_matter():
     model = mtj_mlp((4, 5, 3))
     teacher = np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)
     found = [
-        gradient(model, model.initial(0), spikes(3, 2, 4), LABELS, Objective(alpha=1.0), given).params
+        gradient(
+            model, model.initial(0), spikes(3, 2, 4), LABELS, CrossEntropy() + 1.0 * SoftTargets(1.0), Taught(given)
+        ).params
         for given in (teacher, teacher.astype(np.float64))
     ]
     assert all(value.dtype == np.float32 for value in found[1].values())
@@ -123,7 +146,7 @@ def test_the_order_of_a_batch_in_memory_does_not_matter():
     for kind in (np.uint8, np.float32):
         one, other = batch.astype(kind, order="K"), np.ascontiguousarray(batch.astype(kind))
         assert not one.flags.c_contiguous
-        found = [gradient(model, model.initial(0), x, LABELS, Objective(), method="bptt") for x in (one, other)]
+        found = [gradient(model, model.initial(0), x, LABELS, CrossEntropy(), method="bptt") for x in (one, other)]
         assert np.array_equal(found[0].logits, found[1].logits)
         assert np.array_equal(found[0].params["1/weight"], found[1].params["1/weight"])
 
@@ -154,12 +177,12 @@ def test_a_training_that_does_not_fit_together_leaves_nothing_behind(tmp_path):
     digits, config, encoder = load("digits"), FitConfig(1), GaussianThreshold(2, seed=0)
     small, other, model = mtj_mlp((64, 5, 9)), mtj_mlp((60, 5, 10)), mtj_mlp((64, 5, 10))
     for kind, of, objective in (
-        (ConfigError, small, Objective()),
-        (ConfigError, model, Objective(alpha=1.0)),
-        (DataError, other, Objective()),
+        (ConfigError, small, CrossEntropy()),
+        (ConfigError, model, CrossEntropy() + 1.0 * SoftTargets(1.0)),
+        (DataError, other, CrossEntropy()),
     ):
         with pytest.raises(kind):
             fit(of, of.initial(0), digits, encoder, objective, config, folder=tmp_path / "run")
     with pytest.raises(NetworkError):
-        fit(model, other.initial(0), digits, encoder, Objective(), config, folder=tmp_path / "run")
+        fit(model, other.initial(0), digits, encoder, CrossEntropy(), config, folder=tmp_path / "run")
     assert not list(tmp_path.iterdir())

@@ -7,9 +7,9 @@ from eventsim import LIF, MTJ
 from eventsim.errors import NetworkError
 from eventsim.parallel import Workers
 from eventsim.training.gradient import gradient
+from eventsim.training.label_objective import CrossEntropy
 from eventsim.training.layer import Mode
 from eventsim.training.linear import Conv, Dense, Grid
-from eventsim.training.loss import Objective
 from eventsim.training.model import Model
 from eventsim.training.norm import BatchNorm
 from eventsim.training.pooling import AvgPool, GlobalPool
@@ -57,7 +57,7 @@ def test_gradient_through_both_branches_is_the_finite_difference(add, static, ne
     labels = np.array([0, 1, 1])
 
     def value(at):
-        return gradient(model, at, x, labels, Objective(), ticks=3, method="bptt", smooth=True)
+        return gradient(model, at, x, labels, CrossEntropy(), ticks=3, method="bptt", smooth=True)
 
     found = value(params)
     learned = [name for name in params if not name.endswith(("mean", "variance"))]
@@ -74,7 +74,7 @@ def test_one_tick_of_ratebp_is_bptt(seed, add):
     params = drawn(model, seed)
     x = np.random.default_rng(seed % 2**32).random((3, 1, 5, 4, 2))
     one, two = (
-        gradient(model, params, x, np.array([0, 1, 0]), Objective(), method=method) for method in ("bptt", "ratebp")
+        gradient(model, params, x, np.array([0, 1, 0]), CrossEntropy(), method=method) for method in ("bptt", "ratebp")
     )
     for name in one.params:
         assert one.params[name] == pytest.approx(two.params[name], rel=1e-6, abs=1e-9)
@@ -123,7 +123,7 @@ def test_no_bit_depends_on_threads(seed):
     labels = np.arange(5) % 2
     with pytest.MonkeyPatch.context() as patch, Workers(2) as workers:
         patch.setattr(Workers, "suited", lambda self, operations: self)
-        one, two = (gradient(model, params, x, labels, Objective(), workers=w) for w in (Workers(1), workers))
+        one, two = (gradient(model, params, x, labels, CrossEntropy(), workers=w) for w in (Workers(1), workers))
     assert np.array_equal(one.logits, two.logits)
     for name in one.params:
         assert np.array_equal(one.params[name], two.params[name])

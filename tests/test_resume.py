@@ -14,7 +14,7 @@ import pytest
 from eventsim.errors import CheckpointError, OutputError
 from eventsim.parallel import cores
 from eventsim.store import fingerprint, read_h5
-from eventsim.training import SGD, Direct, FitConfig, GaussianThreshold, Objective, fit, load, mtj_mlp
+from eventsim.training import SGD, CrossEntropy, Direct, FitConfig, GaussianThreshold, SoftTargets, fit, load, mtj_mlp
 from eventsim.training import step as steps
 from eventsim.training.keeper import Folder
 from tests.test_interrupted import FORKS, MANY, ended, forked
@@ -37,7 +37,7 @@ def train(digits):
 
     def call(folder=None, every=None, **more):
         config = every_setting(EPOCHS, checkpoint_every=every)
-        objective = Objective(alpha=0.5, temperature=2.0)
+        objective = CrossEntropy() + 0.5 * SoftTargets(2.0)
         return fit(model, params, digits, Direct(2), objective, config, teacher=teacher, folder=folder, **more)
 
     return call
@@ -188,7 +188,7 @@ def test_how_often_checkpoints_are_kept_may_change(train, whole, tmp_path):
 def test_other_optimisers_and_early_ends_go_on_too(digits, tmp_path, optimiser, patience):
     model, encoder = mtj_mlp((64, 8, 10)), GaussianThreshold(2, seed=0)
     config = FitConfig(4, rate=0.05, optimiser=optimiser, patience=patience, checkpoint_every=3)
-    given = (model, model.initial(0), digits, encoder, Objective(), config)
+    given = (model, model.initial(0), digits, encoder, CrossEntropy(), config)
     wanted = fit(*given)
     with killed_after(saves=7), pytest.raises(Killed):
         fit(*given, folder=tmp_path)
@@ -199,7 +199,7 @@ def test_a_layer_is_named_once_also_by_a_training_that_goes_on(digits, tmp_path)
     model = mtj_mlp((64, 8, 10))
     params = model.initial(0)
     params["0/bias"] -= 10
-    given = (model, params, digits, GaussianThreshold(2, seed=0), Objective(), FitConfig(3, rate=1e-6))
+    given = (model, params, digits, GaussianThreshold(2, seed=0), CrossEntropy(), FitConfig(3, rate=1e-6))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(UserWarning, match="dead"):

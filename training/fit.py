@@ -17,12 +17,12 @@ from eventsim.interrupt import Interrupts
 from eventsim.parallel import Workers, check_threads
 from eventsim.training.data import Dataset
 from eventsim.training.encode import Encoder
-from eventsim.training.gradient import check_batch, check_teacher
+from eventsim.training.gradient import check_batch, check_objective
 from eventsim.training.keeper import Keeper, keeping
 from eventsim.training.layer import Params
-from eventsim.training.loss import Objective
 from eventsim.training.model import Model
 from eventsim.training.monitor import Epoch, FiringWarning
+from eventsim.training.objective import Objective
 from eventsim.training.plan import FitConfig
 from eventsim.training.signal import Array
 from eventsim.training.standing import Standing
@@ -154,7 +154,7 @@ def _check(
     one = np.arange(1)
     check_batch(model, encoder(encoder.prepare(dataset.x[one]), one, 1), dataset.labels[one])
     augmented(model, dataset, config, one, 1)
-    check_teacher(objective, teacher)
+    check_objective(objective, model, config.method, teacher is not None)
     if dataset.classes > model.classes:
         raise ConfigError(
             "The model has too few classes.",

@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from eventsim.errors import ConfigError, DataError
 from eventsim.parallel import ALONE, Workers
 from eventsim.training.layer import Method, Mode, Params
-from eventsim.training.loss import Objective
 from eventsim.training.model import Model, check_ticks
+from eventsim.training.objective import Objective
 from eventsim.training.signal import Array, Signal, bytes_kept
+from eventsim.training.taught import Taught
 
 Scale = Literal["exact", "author"]
 
@@ -40,7 +41,7 @@ def gradient(
     x: ArrayLike | Signal,
     labels: NDArray[np.integer],
     objective: Objective,
-    teacher: Array | None = None,
+    teacher: Taught | None = None,
     *,
     ticks: int | None = None,
     method: Method = "ratebp",
@@ -49,6 +50,7 @@ def gradient(
     smooth: bool = False,
     seed: int = 0,
     step: int = 0,
+    done: float = 1.0,
 ) -> Gradient:
     """Value and gradient of an objective on a batch.
 
@@ -61,8 +63,8 @@ def gradient(
         Spikes (uint8 or bool), or real values; those of a single tick last for all ``ticks``.
     labels : array of int, shape (batch,)
     objective : Objective
-    teacher : array, shape (batch, classes), optional
-        Cached logits of the teacher.
+    teacher : Taught, optional
+        What the teacher says about the batch, such as ``cache.batch(ids)``.
     ticks : int, optional
         Ticks of a static input; those of ``x`` if left out.
     method : "ratebp", "bptt" or "dsr"
@@ -78,6 +80,8 @@ def gradient(
         Neurons emit the smooth spike: the gradient is a derivative in the plain sense then.
     seed, step : int
         Key of random masks.
+    done : float
+        Share of the training that is over, for objectives that are ramped.
 
     Returns
     -------
@@ -94,7 +98,7 @@ def gradient(
         without its teacher, or a teacher that it leaves aside.
     """
     model.check(params)
-    check_teacher(objective, teacher)
+    places = check_objective(objective, model, method, teacher is not None)
     x = check_batch(model, x, labels)
     ticks = check_ticks(x, ticks)
     if method not in get_args(Method) or scale not in get_args(Scale) or (method == "dsr" and ticks == 1):
@@ -104,26 +108,48 @@ def gradient(
             expected='method "ratebp", "bptt" or (of several ticks) "dsr", scale "exact" or "author"',
             repair='gradient(..., method="bptt")',
         )
-    mode = Mode(ticks, method, workers, smooth, seed, step)
+    mode = Mode(ticks, method, workers, smooth, seed, step, taps=places)
     forward = model.forward(params, x, mode)
-    value, grad = objective(forward.logits, np.asarray(labels, np.int64), teacher)
+    value, slopes = objective(forward.produced, np.asarray(labels, np.int64), teacher, done)
     if mode.rates and scale == "author":
-        grad = grad / grad.dtype.type(ticks)
+        slopes = slopes.times(1 / ticks)
     kept = bytes_kept(forward.kept, params)
     return Gradient(
-        value, forward.logits, model.backward(params, forward, grad, mode), forward.moved, forward.rates, kept
+        value, forward.logits, model.backward(params, forward, slopes, mode), forward.moved, forward.rates, kept
     )
 
 
-def check_teacher(objective: Objective, teacher: Array | None) -> None:
-    """Refuse a teacher that nobody listens to, and the want of one, with :class:`ConfigError`."""
-    if (objective.alpha > 0) != (teacher is not None):
+def check_objective(objective: Objective, model: Model, method: Method, taught: bool) -> frozenset[str]:
+    """Places of the layers that an objective looks at, if model, method and teacher give it all that it needs.
+
+    Raises
+    ------
+    ConfigError
+        It is no objective, wants a teacher that is not there, or there is one to whom nobody listens; it wants every
+        tick, by which RateBP and DSR have no gradient.
+    NetworkError
+        It wants an output that the model has not.
+    """
+    if not isinstance(objective, Objective):
+        raise ConfigError(
+            "The objective is not usable.", given=repr(objective), expected="an objective", repair="CrossEntropy()"
+        )
+    needs = objective.needs
+    if needs.teacher != taught:
         raise ConfigError(
             "The objective and the teacher do not fit together.",
-            given=f"alpha={objective.alpha} and {'no ' if teacher is None else ''}logits of a teacher",
-            expected="logits of a teacher where alpha is above 0, and only there",
-            repair="teacher=cache.logits, or Objective(alpha=0)" if teacher is None else "Objective(alpha=1.0)",
+            given=f"{objective} and {'a' if taught else 'no'} teacher",
+            expected="a teacher for an objective that listens to one, and only there",
+            repair="CrossEntropy() + 1.0 * SoftTargets()" if taught else "teacher=cache, or CrossEntropy() alone",
         )
+    if needs.steps and method != "bptt":
+        raise ConfigError(
+            "The objective wants a gradient by every tick.",
+            given=f"method {method!r}",
+            expected='method "bptt"',
+            repair='method="bptt", or an objective of rates',
+        )
+    return model.outputs(needs.outputs)
 
 
 def check_batch(model: Model, x: ArrayLike | Signal, labels: NDArray[np.integer]) -> Signal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -39,6 +40,10 @@ class Mode(NamedTuple):
         Where in the model the layer stands.
     kind : dtype
         Type of real numbers that are made of whole ones: that of the parameters.
+    taps : frozenset of str
+        Places of layers that hand out the mean of their output over the ticks.
+    slopes : mapping of str to array
+        Gradient by what was handed out, for the backward pass.
     """
 
     ticks: int = 1
@@ -50,6 +55,8 @@ class Mode(NamedTuple):
     watch: bool = False
     place: str = ""
     kind: DTypeLike = np.float32
+    taps: frozenset[str] = frozenset()
+    slopes: Mapping[str, Array] = {}
 
     @property
     def training(self) -> bool:
@@ -67,7 +74,17 @@ class Mode(NamedTuple):
 
     def keep(self, x: Signal) -> Signal:
         """What a layer keeps of its input: all of it, or its mean over the ticks (RateBP, DSR)."""
-        if not self.rates or x.ticks == 1:
+        return x if not self.rates else self._mean(x)
+
+    def rate(self, x: Signal) -> Array:
+        """Mean of what a signal stands for over its ticks, shape (batch, ...)."""
+        if max((len(row) for row in (x.scale, x.bias) if row is not None), default=1) > 1:
+            return np.asarray(x.plain(self.kind).mean(axis=1))
+        return self._mean(x).plain(self.kind)[:, 0]
+
+    def _mean(self, x: Signal) -> Signal:
+        """Mean over the ticks."""
+        if x.ticks == 1:
             return x
         batch, ticks = x.values.shape[:2]
         rows = x.values.reshape(batch, ticks, -1)
@@ -94,6 +111,8 @@ class Step(NamedTuple):
     """Mean spikes per neuron and tick, of each spiking layer in it."""
     spikes: dict[str, NDArray[np.uint8]] = {}  # noqa: RUF012 - never written to
     """Spikes of each, where the mode asks for them."""
+    tapped: dict[str, Array] = {}  # noqa: RUF012 - never written to
+    """Mean over the ticks of what the tapped layers in it give, by place."""
 
 
 class Back(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -14,7 +14,10 @@ from eventsim.errors import ConfigError, NetworkError
 from eventsim.kernels.spiking import time_mean
 from eventsim.parallel import ALONE, Workers
 from eventsim.training.layer import Back, Layer, Mode, Params, Shape, Step
+from eventsim.training.produced import Produced, Slopes
 from eventsim.training.signal import Array, Signal, signal
+
+_HEADS = "heads/"
 
 
 @dataclass(frozen=True)
@@ -47,22 +50,30 @@ class Chain:
         return joined({str(i): layer.initial(seed, f"{name}/{i}") for i, layer in enumerate(self.layers)})
 
     def forward(self, params: Params, x: Signal, mode: Mode) -> Step:
-        kept, moved, rates, spikes = [], {}, {}, {}
+        kept, moved, rates, spikes, tapped = [], {}, {}, {}, {}
         for i, (layer, own) in enumerate(zip(self.layers, split(params, self.names), strict=True)):
-            step = layer.forward(own, x, mode.within(str(i)))
+            within = mode.within(str(i))
+            step = layer.forward(own, x, within)
             x = step.signal
+            tapped.update(step.tapped)
+            if within.place in mode.taps:
+                tapped[within.place] = mode.rate(x)
             kept.append(step.kept)
             moved[str(i)] = step.moved
             rates.update(step.rates)
             spikes.update(step.spikes)
-        return Step(x, kept, joined(moved), rates, spikes)
+        return Step(x, kept, joined(moved), rates, spikes, tapped)
 
     def backward(self, params: Params, kept: list[Any], grad: Array, mode: Mode, inner: bool) -> Back:
         parts, grads = split(params, self.names), {}
         back = Back(grad)
         for i in reversed(range(len(self.layers))):
             assert back.grad is not None
-            back = self.layers[i].backward(parts[i], kept[i], back.grad, mode.within(str(i)), inner or i > 0)
+            within, slope = mode.within(str(i)), back.grad
+            more = mode.slopes.get(within.place)
+            if more is not None:  # each tick has its share of the mean
+                slope = slope + (more / more.dtype.type(slope.shape[1]))[:, None]
+            back = self.layers[i].backward(parts[i], kept[i], slope, within, inner or i > 0)
             grads[str(i)] = back.params
         return Back(back.grad, joined(grads))
 
@@ -84,17 +95,46 @@ def joined(parts: dict[str, Params]) -> Params:
 class Pass(NamedTuple):
     """A forward pass of a model."""
 
-    logits: Array
-    """Shape (batch, classes): means over the ticks."""
-    ticks: int
-    """Ticks that the last layer tells apart."""
-    kept: list[Any]
+    produced: Produced
+    kept: Any
     moved: Params
     """Running statistics as the batch moved them."""
     rates: dict[str, float]
     """Mean spikes per neuron and tick, of each spiking layer."""
     spikes: dict[str, NDArray[np.uint8]]
     """Spikes of each, where the mode asks for them."""
+
+    @property
+    def logits(self) -> Array:
+        """Shape (batch, classes): means over the ticks."""
+        return self.produced.logits
+
+
+class _Kept(NamedTuple):
+    chain: list[Any]
+    heads: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Head:
+    """Layers that see the mean over the ticks of a layer of the model, in training only.
+
+    What they give is an output for objectives: the logits of a branch, or a map to be compared with a teacher's.
+
+    Parameters
+    ----------
+    at : str
+        Place of the layer that they look at, such as ``"5"``.
+    layers : sequence of Layer
+    """
+
+    at: str
+    layers: Sequence[Layer]
+
+    @property
+    def chain(self) -> Chain:
+        """The layers."""
+        return Chain(self.layers)
 
 
 def check_ticks(x: Signal, ticks: int | None) -> int:
@@ -120,15 +160,18 @@ class Model:
         The last one gives the logits, as their mean over the ticks.
     inputs : tuple of int
         Shape of a sample: (n,), (length, channels) or (height, width, channels).
+    heads : mapping of str to Head
+        Layers beside the chain that take part in training only; :meth:`bare` takes them off.
 
     Raises
     ------
     NetworkError
-        Two layers that do not fit; both are named.
+        Two layers that do not fit; both are named. A head that looks at no layer.
     """
 
     layers: Sequence[Layer]
     inputs: Shape
+    heads: Mapping[str, Head] = field(default_factory=dict)
     classes: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -158,6 +201,29 @@ class Model:
                 repair="Flatten() and Dense(...) behind it",
             )
         object.__setattr__(self, "classes", shape[0])
+        for name, head in self.heads.items():
+            head.chain.shape(self.shape_at(head.at))
+            if not name.isidentifier():
+                raise NetworkError(
+                    "The name of a head is not usable.",
+                    given=repr(name),
+                    expected="letters, digits and underscores",
+                    repair='heads={"branch_1": Head("5", layers)}',
+                )
+
+    def shape_at(self, place: str) -> Shape:
+        """Shape of what a layer gives for a sample; raises :class:`NetworkError` if there is no such layer."""
+        shape = self.inputs
+        for i, layer in enumerate(self.layers):
+            shape = layer.shape(shape)
+            if place == str(i):
+                return shape
+        raise NetworkError(
+            "There is no such layer.",
+            given=repr(place),
+            expected=f'its number in the chain, "0" to "{len(self.layers) - 1}"',
+            repair="the number of the last layer of a stage",
+        )
 
     @property
     def chain(self) -> Chain:
@@ -166,7 +232,17 @@ class Model:
 
     def initial(self, seed: int, name: str = "model") -> Params:
         """Parameters and running statistics at the start; models of other names start from other numbers."""
-        return self.chain.initial(seed, f"initial/{name}")
+        params = self.chain.initial(seed, f"initial/{name}")
+        for head, one in self.heads.items():
+            params |= joined({_path(head): one.chain.initial(seed, f"initial/{name}/{head}")})
+        return params
+
+    def outputs(self, names: Iterable[str]) -> frozenset[str]:
+        """Places of layers among names of outputs; raises :class:`NetworkError` for one that is no head's either."""
+        places = frozenset(name for name in names if name not in self.heads)
+        for place in sorted(places):
+            self.shape_at(place)
+        return places
 
     def signal(self, x: ArrayLike | Signal) -> Signal:
         """Return a batch as a signal if it fits; see :func:`eventsim.training.signal.signal`."""
@@ -207,16 +283,67 @@ class Model:
         return list(self.forward(params, x, Mode(check_ticks(x, ticks), watch=True)).spikes.values())
 
     def forward(self, params: Params, x: Signal, mode: Mode) -> Pass:
-        """A pass in any mode."""
+        """A pass in any mode; heads take part in training."""
         mode = mode._replace(kind=np.result_type(np.float32, *params.values()))
-        step = self.chain.forward(params, x, mode)
+        heads = self.heads if mode.training else {}
+        own, others = self._split(params)
+        asked = mode.taps | {head.at for head in heads.values()}
+        step = self.chain.forward(own, x, mode._replace(taps=frozenset(asked)))
         rows = np.ascontiguousarray(step.signal.plain(mode.kind))
         logits = np.empty((len(rows), rows.shape[2]), rows.dtype)
         time_mean(rows, logits)
-        return Pass(logits, rows.shape[1], step.kept, step.moved, step.rates, step.spikes)
+        outputs, kept, moved = dict(step.tapped), {}, dict(step.moved)
+        for name, head in heads.items():
+            part = head.chain.forward(others[name], Signal(step.tapped[head.at][:, None]), self._beside(mode, name))
+            outputs[name] = part.signal.plain(mode.kind)[:, 0]
+            kept[name] = part.kept
+            moved |= joined({_path(name): part.moved})
+        return Pass(Produced(logits, rows, outputs), _Kept(step.kept, kept), moved, step.rates, step.spikes)
 
-    def backward(self, params: Params, forward: Pass, grad: Array, mode: Mode) -> Params:
-        """Gradient by the parameters, from the gradient by the logits."""
-        ticks = forward.ticks if mode.method == "bptt" else 1
-        each = np.repeat((grad / grad.dtype.type(ticks))[:, None], ticks, axis=1)
-        return self.chain.backward(params, forward.kept, each, mode, False).params
+    def backward(self, params: Params, forward: Pass, slopes: Slopes, mode: Mode) -> Params:
+        """Gradient by the parameters, from that by what the model produced."""
+        own, others = self._split(params)
+        by_tap = {name: slope for name, slope in slopes.outputs.items() if name not in self.heads}
+        grads: Params = {}
+        for name, head in self.heads.items():
+            slope = slopes.outputs.get(name)
+            if slope is None:
+                slope = np.zeros_like(forward.produced.outputs[name])
+            back = head.chain.backward(
+                others[name], forward.kept.heads[name], slope[:, None], self._beside(mode, name), True
+            )
+            assert back.grad is not None
+            grads |= joined({_path(name): back.params})
+            by_tap[head.at] = back.grad[:, 0] + by_tap.get(head.at, back.grad.dtype.type(0))
+        each = self._by_tick(forward.produced, slopes, mode)
+        return self.chain.backward(own, forward.kept.chain, each, mode._replace(slopes=by_tap), False).params | grads
+
+    def _by_tick(self, produced: Produced, slopes: Slopes, mode: Mode) -> Array:
+        """Gradient by the output of every tick, or by its mean."""
+        kind, ticks = produced.logits.dtype, 1 if mode.rates else produced.steps.shape[1]
+        logits = np.zeros_like(produced.logits) if slopes.logits is None else slopes.logits
+        each = np.repeat((logits / kind.type(ticks))[:, None], ticks, axis=1)
+        return each if slopes.steps is None else each + slopes.steps
+
+    def _split(self, params: Params) -> tuple[Params, dict[str, Params]]:
+        """Parameters of the chain, and of each head."""
+        own = {name: value for name, value in params.items() if not name.startswith(_HEADS)}
+        begins = {head: f"{_path(head)}/" for head in self.heads}
+        others = {
+            head: {name[len(begin) :]: value for name, value in params.items() if name.startswith(begin)}
+            for head, begin in begins.items()
+        }
+        return own, others
+
+    def _beside(self, mode: Mode, name: str) -> Mode:
+        """Mode of a head: a single tick, which is the mean of all."""
+        return mode._replace(ticks=1, place=_path(name), taps=frozenset(), slopes={})
+
+    def bare(self, params: Params) -> tuple[Model, Params]:
+        """The model without its heads, as it is deployed, and its parameters."""
+        return Model(self.layers, self.inputs), self._split(params)[0]
+
+
+def _path(head: str) -> str:
+    """What the parameters of a head begin with."""
+    return f"{_HEADS}{head}"

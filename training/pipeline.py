@@ -29,16 +29,18 @@ from eventsim.training.data import Dataset, load
 from eventsim.training.deploy import Deployment, deploy, spikes_that_differ
 from eventsim.training.encode import EVALUATION, Direct, Encoder, GaussianThreshold
 from eventsim.training.fit import Fitted, fit
+from eventsim.training.label_objective import CrossEntropy, SquaredError
 from eventsim.training.layer import Params
-from eventsim.training.loss import Objective
 from eventsim.training.metrics import MetricsFile
 from eventsim.training.model import Model
 from eventsim.training.monitor import Epoch
 from eventsim.training.network import to_network
+from eventsim.training.objective import Objective
 from eventsim.training.optim import AdamW
 from eventsim.training.plan import FitConfig
 from eventsim.training.predict import accuracy, predict
 from eventsim.training.signal import Array, Signal
+from eventsim.training.soft_objective import SoftTargets
 from eventsim.training.teacher import TeacherCache
 from eventsim.variation import Variation
 
@@ -148,12 +150,13 @@ class Pipeline:
         teacher = relu_mlp((inputs, c.teacher_hidden, classes))
         student = mtj_mlp((inputs, c.hidden, classes), levels=c.levels, sharpness=c.sharpness)
         self.encoder = GaussianThreshold(c.ticks, c.seed, c.encoder_mean, c.encoder_std)
-        plain = Objective(c.classification, gain=c.gain)
-        distilled = Objective(c.classification, c.alpha, c.temperature, c.gain)
+        squared = c.classification == "squared_error"
+        plain: Objective = SquaredError() if squared else CrossEntropy(c.gain)
+        distilled = plain + c.alpha * SoftTargets(c.temperature, c.gain)
         taught = FitConfig(c.teacher_epochs, c.batch, c.teacher_rate, AdamW(decay=c.teacher_decay), seed=c.seed)
         studied = FitConfig(c.student_epochs, c.batch, c.student_rate, AdamW(decay=c.student_decay), seed=c.seed)
         start = student.initial(c.seed, "student")
-        self.teacher = _Task(TEACHER, teacher, teacher.initial(c.seed, "teacher"), Direct(), Objective(), taught)
+        self.teacher = _Task(TEACHER, teacher, teacher.initial(c.seed, "teacher"), Direct(), CrossEntropy(), taught)
         self.plain = _Task(PLAIN, student, start, self.encoder, plain, studied)
         self.distilled = _Task(DISTILLED, student, start, self.encoder, distilled, studied)
         self.cached = None if cache is None else TeacherCache.read(cache, self.dataset, self.recipe())

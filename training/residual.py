@@ -92,7 +92,8 @@ class Residual:
         kept = _Kept(steps[0].kept, steps[1].kept, (one.ticks, two.ticks)) if mode.training else None
         moved = joined({branch: step.moved for branch, step in zip(BRANCHES, steps, strict=True)})
         rates, spikes = ({**getattr(steps[0], what), **getattr(steps[1], what)} for what in ("rates", "spikes"))
-        return Step(self.added(one, two, mode), kept, moved, rates, spikes)
+        tapped = {**steps[0].tapped, **steps[1].tapped}
+        return Step(self.added(one, two, mode), kept, moved, rates, spikes, tapped)
 
     def added(self, one: Signal, two: Signal, mode: Mode) -> Signal:
         """Sum of what two signals stand for; a static one is added in every tick."""

@@ -83,8 +83,8 @@ def bytes_kept(kept: object, params: dict[str, Array]) -> int:
         if isinstance(value, np.ndarray):
             if id(_owner(value)) not in known:
                 found[id(_owner(value))] = max(found.get(id(_owner(value)), 0), value.nbytes)
-        elif isinstance(value, tuple | list):
-            for part in value:
+        elif isinstance(value, tuple | list | dict):
+            for part in value.values() if isinstance(value, dict) else value:
                 visit(part)
 
     visit(kept)

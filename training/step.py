@@ -24,14 +24,15 @@ from eventsim.training.divergence import blamed
 from eventsim.training.encode import Encoder
 from eventsim.training.gradient import Gradient, gradient
 from eventsim.training.layer import Mode, Params
-from eventsim.training.loss import Objective
 from eventsim.training.model import Model
 from eventsim.training.monitor import Tally
+from eventsim.training.objective import Objective
 from eventsim.training.optim import State, average, clip
 from eventsim.training.plan import FitConfig
 from eventsim.training.predict import accuracy, predict
 from eventsim.training.signal import Array, Signal
 from eventsim.training.standing import Standing
+from eventsim.training.taught import Taught
 
 Ints = NDArray[np.int64]
 
@@ -129,7 +130,7 @@ class Training:
         signal, labels = self._signal(ids, at.epoch), self.dataset.labels[ids]
         rate = config.rate * config.schedule(at.steps / self.steps)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite is found below
-            found = self._gradient(at, signal, labels, None if self.teacher is None else self.teacher[ids])
+            found = self._gradient(at, signal, labels, None if self.teacher is None else Taught(self.teacher[ids]))
             grads, norm = clip(found.params, math.inf if config.clip is None else config.clip)
             if not (math.isfinite(found.value) and math.isfinite(norm)):
                 raise self._diverged(at, at.params, at.state, found, signal)
@@ -151,20 +152,21 @@ class Training:
         changed = augmented(self.model, self.dataset, self.config, ids, epoch)
         return self.encoder(self.encoder.prepare(changed), ids, epoch)
 
-    def _gradient(self, at: Standing, signal: Signal, labels: Ints, teacher: Array | None) -> Gradient:
+    def _gradient(self, at: Standing, signal: Signal, labels: Ints, taught: Taught | None) -> Gradient:
         return gradient(
             self.model,
             at.params,
             signal,
             labels,
             self.objective,
-            teacher,
+            taught,
             ticks=self.encoder.ticks,
             method=self.config.method,
             scale=self.config.scale,
             workers=self.workers,
             seed=self.config.seed,
             step=at.steps,
+            done=at.steps / self.steps,
         )
 
     def _diverged(
