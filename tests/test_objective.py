@@ -15,7 +15,7 @@ from eventsim.training.objective import Objective, Sum
 from eventsim.training.pooling import AvgPool
 from eventsim.training.produced import Produced, Slopes
 from eventsim.training.residual import Residual
-from eventsim.training.schedule import Warmup
+from eventsim.training.schedule import Constant, WarmUp
 from eventsim.training.shaping import Flatten, ReLU
 from eventsim.training.softened import kl_divergence
 from tests.nets import CLASSES, batch, differences, moving, spiking
@@ -181,7 +181,7 @@ def test_sums_are_flat_and_weights_need_what_their_objective_needs():
 
 def test_a_ramp_goes_along_with_the_training():
     student, labels = produced(0)
-    ramped = (2.0 * CrossEntropy()).ramped(Warmup(0.5))
+    ramped = (2.0 * CrossEntropy()).ramped(WarmUp(Constant(), 0.5))
     full = CrossEntropy()(student, labels).value
     assert ramped(student, labels, None, 0.25).value == pytest.approx(full)
     assert ramped(student, labels, None, 0.9).value == pytest.approx(2 * full)
