@@ -1,11 +1,15 @@
 """Training: data, teachers and their cache, students of MTJ neurons, and the way from one to the other."""
 
 from eventsim.training.builders import mlp, mtj_mlp, relu_mlp, weights
+from eventsim.training.cache import TeacherCache
+from eventsim.training.cachewriter import cached
 from eventsim.training.convnets import five_conv_1d, six_conv, two_conv, vgg11
 from eventsim.training.data import Dataset, load
 from eventsim.training.encode import Direct, GaussianThreshold
 from eventsim.training.fit import Fitted, fit
+from eventsim.training.form import Form
 from eventsim.training.gradient import gradient
+from eventsim.training.lessons import Online
 from eventsim.training.loss import Objective
 from eventsim.training.model import Model
 from eventsim.training.monitor import Epoch, FiringWarning
@@ -14,7 +18,9 @@ from eventsim.training.optim import SGD, Adam, AdamW
 from eventsim.training.plan import FitConfig
 from eventsim.training.predict import accuracy, predict
 from eventsim.training.resnets import resnet18, resnet19, wide_resnet16
-from eventsim.training.teacher import TeacherCache
+from eventsim.training.taught import Taught
+from eventsim.training.teachers import FunctionTeacher, ModelTeacher
+from eventsim.training.views import Views
 
 __all__ = [
     "SGD",
@@ -26,11 +32,18 @@ __all__ = [
     "FiringWarning",
     "FitConfig",
     "Fitted",
+    "Form",
+    "FunctionTeacher",
     "GaussianThreshold",
     "Model",
+    "ModelTeacher",
     "Objective",
+    "Online",
+    "Taught",
     "TeacherCache",
+    "Views",
     "accuracy",
+    "cached",
     "fit",
     "five_conv_1d",
     "gradient",

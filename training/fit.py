@@ -20,11 +20,11 @@ from eventsim.training.encode import Encoder
 from eventsim.training.gradient import check_batch
 from eventsim.training.keeper import Keeper, keeping
 from eventsim.training.layer import Params
+from eventsim.training.lessons import Lessons
 from eventsim.training.loss import Objective
 from eventsim.training.model import Model
 from eventsim.training.monitor import Epoch, FiringWarning
 from eventsim.training.plan import FitConfig
-from eventsim.training.signal import Array
 from eventsim.training.standing import Standing
 from eventsim.training.step import Training
 
@@ -48,7 +48,7 @@ def fit(
     objective: Objective,
     config: FitConfig,
     *,
-    teacher: Array | None = None,
+    teacher: Lessons | None = None,
     folder: str | os.PathLike[str] | None = None,
     threads: int = 1,
     report: Callable[[Epoch], None] = lambda epoch: None,
@@ -68,8 +68,9 @@ def fit(
     encoder : Encoder
     objective : Objective
     config : FitConfig
-    teacher : array, shape (samples, classes), optional
-        Logits of the teacher for every sample of the data set.
+    teacher : Lessons, optional
+        A :class:`TeacherCache`, or a teacher that is asked as the training goes, :class:`Online`. Where it has seen
+        augmented views, the student sees the same ones, epoch e view ``(e - 1) % views.count``.
     folder : path, optional
         Where to keep ``checkpoint.h5`` and ``metrics.jsonl`` (``docs/formats.md``); made if it is not there.
     threads : int
@@ -88,7 +89,7 @@ def fit(
     ConfigError
         More threads than cores.
     CacheError
-        The teacher's logits do not fit the data set.
+        The teacher's answers are for other samples or classes.
     DataError
         Samples that do not fit the model, or none to train or validate with.
     TrainingError
@@ -106,6 +107,7 @@ def fit(
         A layer fires in less than 0.1 % or more than 95 % of ticks over an epoch; once for each layer.
     """
     _check(model, params, dataset, encoder, objective, teacher)
+    _check_views(config, teacher)
     check_threads(threads)
     place, total = None if folder is None else Path(folder), config.epochs * len(dataset.train)
     with Workers(threads) as workers:
@@ -140,7 +142,7 @@ def _fitted(at: Standing) -> Fitted:
 
 
 def _check(
-    model: Model, params: Params, dataset: Dataset, encoder: Encoder, objective: Objective, teacher: Array | None
+    model: Model, params: Params, dataset: Dataset, encoder: Encoder, objective: Objective, teacher: Lessons | None
 ) -> None:
     """Refuse what does not fit together before any work: parameters, samples, labels, splits, logits of a teacher."""
     model.check(params)
@@ -151,7 +153,9 @@ def _check(
             given=f"{dataset.classes} classes for a model of {model.classes}, alpha={objective.alpha}, "
             f"{'no ' if teacher is None else ''}teacher",
             expected="a class of the model for each label, and logits of a teacher where alpha is not 0",
-            repair="teacher=cache.logits, or Objective(alpha=0)" if objective.alpha else f"{dataset.classes} classes",
+            repair="teacher=TeacherCache.read(...), or Objective(alpha=0)"
+            if objective.alpha
+            else f"{dataset.classes} classes",
         )
     for split in ("train", "validation"):
         if not len(getattr(dataset, split)):
@@ -161,13 +165,25 @@ def _check(
                 expected="at least one of each",
                 repair="Dataset(..., train=..., validation=...)",
             )
-    wanted = (len(dataset.labels), model.classes)
-    if teacher is not None and (teacher.shape != wanted or not np.isfinite(teacher).all()):
-        raise CacheError(
-            "The logits of the teacher are not usable.",
-            given=f"shape {teacher.shape}, {np.count_nonzero(~np.isfinite(teacher))} not finite",
-            expected=f"finite logits for each of the {len(dataset.labels)} samples, shape {wanted}",
-            repair="teacher=TeacherCache.read(...).logits",
+    if teacher is not None:
+        teacher.check(dataset)
+        if dataset.classes != model.classes:
+            raise CacheError(
+                "The teacher's answers do not fit the model.",
+                given=f"{dataset.classes} logits of {dataset.name} for a model of {model.classes} classes",
+                expected=f"{model.classes} logits",
+                repair=f"a model of {dataset.classes} classes",
+            )
+
+
+def _check_views(config: FitConfig, teacher: Lessons | None) -> None:
+    """Refuse augmentation of what a teacher has seen augmented."""
+    if teacher is not None and teacher.views.augment and config.augment:
+        raise ConfigError(
+            "The teacher has seen views of its own.",
+            given=f"augment={config.augment!r} for {teacher.views!r}",
+            expected="no other augmentation: the student sees what the teacher saw",
+            repair="FitConfig(..., augment=())",
         )
 
 

@@ -17,13 +17,13 @@ from eventsim import keys
 from eventsim.errors import TrainingError
 from eventsim.parallel import Workers
 from eventsim.store import fingerprint
-from eventsim.training.augment import Chain
 from eventsim.training.data import Dataset
 from eventsim.training.describe import described
 from eventsim.training.divergence import blamed
 from eventsim.training.encode import Encoder
 from eventsim.training.gradient import Gradient, gradient
 from eventsim.training.layer import Mode, Params
+from eventsim.training.lessons import Lessons
 from eventsim.training.loss import Objective
 from eventsim.training.model import Model
 from eventsim.training.monitor import Tally
@@ -32,6 +32,7 @@ from eventsim.training.plan import FitConfig
 from eventsim.training.predict import accuracy, predict
 from eventsim.training.signal import Array, Signal
 from eventsim.training.standing import Standing
+from eventsim.training.views import Views
 
 Ints = NDArray[np.int64]
 
@@ -45,7 +46,7 @@ class Training:
     encoder: Encoder
     objective: Objective
     config: FitConfig
-    teacher: Array | None
+    teacher: Lessons | None
     workers: Workers
 
     @property
@@ -69,7 +70,7 @@ class Training:
             "start": fingerprint(**params),
             "encoder": described(self.encoder),
             "objective": described(self.objective),
-            "teacher": described(self.teacher),
+            "teacher": None if self.teacher is None else self.teacher.identity,
             "config": config,
         }
 
@@ -102,9 +103,10 @@ class Training:
         """
         begin, config = time.perf_counter(), self.config
         signal, labels = self._signal(ids, at.epoch), self.dataset.labels[ids]
+        taught = None if self.teacher is None else self.teacher.batch(ids, self.teacher.views.of(at.epoch))
         rate = config.rate * config.schedule(at.steps / self.steps)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite is found below
-            found = self._gradient(at, signal, labels, None if self.teacher is None else self.teacher[ids])
+            found = self._gradient(at, signal, labels, None if taught is None else taught.logits)
             grads, norm = clip(found.params, math.inf if config.clip is None else config.clip)
             if not (math.isfinite(found.value) and math.isfinite(norm)):
                 raise self._diverged(at, at.params, found, signal)
@@ -120,14 +122,21 @@ class Training:
         tally = at.tally.add(found, labels, norm, rate, time.perf_counter() - begin)
         return at._replace(params=params, state=state, mean=mean, tally=tally)
 
-    def _signal(self, ids: Ints, epoch: int) -> Signal:
-        if not self.config.augment:
-            return self.encoder(self._prepared[ids], ids, epoch)
-        x = self.dataset.x[ids]
+    @cached_property
+    def _views(self) -> Views:
+        """What is seen of the samples: what the teacher saw, or what augmentation makes of them in each epoch."""
+        if self.teacher is not None and self.teacher.views.augment:
+            return self.teacher.views
         inputs = self.model.inputs  # a model of rows sees images of one channel
-        images = x.reshape(len(x), *(inputs if len(inputs) > 1 else (*self.dataset.image, 1)))
-        changed = Chain(tuple(self.config.augment))(images, ids, epoch, self.config.seed)
-        return self.encoder(self.encoder.prepare(changed.reshape(x.shape)), ids, epoch)
+        config = self.config
+        return Views(config.epochs, config.augment, config.seed, inputs if len(inputs) > 1 else None)
+
+    def _signal(self, ids: Ints, epoch: int) -> Signal:
+        views = self._views
+        if not views.augment:
+            return self.encoder(self._prepared[ids], ids, epoch)
+        x = views(self.dataset.x[ids], ids, views.of(epoch), self.dataset.image)
+        return self.encoder(self.encoder.prepare(x), ids, epoch)
 
     def _gradient(self, at: Standing, signal: Signal, labels: Ints, teacher: Array | None) -> Gradient:
         return gradient(

@@ -1,0 +1,239 @@
+"""The teacher cache: what a teacher said about every sample of a data set, computed once; ``docs/formats.md``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsim.columns import beside, reading
+from eventsim.errors import CacheError
+from eventsim.training import cachefile
+from eventsim.training.cacherows import OnDisk, Resident, Store
+from eventsim.training.data import Dataset
+from eventsim.training.form import Form
+from eventsim.training.keyed import Ints
+from eventsim.training.taught import Taught
+from eventsim.training.teachers import Teacher
+from eventsim.training.views import Views
+
+MEMORY = 2**31
+"""Bytes of a cache that are kept in memory, by default."""
+
+_REPAIRS = {
+    "format": "have it made again by this version",
+    "dataset": "name the cache of this data set, or have one made",
+    "classes": "name the cache of this data set, or have it made again: the number of classes differs",
+    "labels_sha256": "have it made again: labels, or the order of samples or classes, differ",
+    "split_sha256": "have it made again: training, validation and test samples are others",
+    "dataset_sha256": "have it made again: the values of the samples, or what was done to them, differ",
+    "teacher": "name the cache of this teacher, or have one made",
+    "teacher_sha256": "have it made again: the teacher's parameters are others",
+    "network_sha256": "have it made again: the teacher's network, or what is asked of it, differs",
+    "preprocessing": "have it made again: the teacher sees samples differently",
+    "augmentation": "read it with the views it was made with, views=Views(...), or have it made again",
+    "form": "read it in the form it was made in, or have it made again elsewhere",
+    "split": "read it for the splits it was made for, or have it made again elsewhere",
+    "recipe": "use the settings of that teacher, or have the cache made again",
+}
+
+
+class TeacherCache:
+    """What a teacher said about samples, in a file. Use :meth:`read`, or :func:`eventsim.training.cached`.
+
+    Attributes
+    ----------
+    path : Path
+    ids : array of int64, shape (samples,)
+        Which samples of the data set, in ascending order.
+    views : Views
+        Which views of each.
+    classes : int
+    attributes : mapping of str to str
+        All that the file says about itself.
+    """
+
+    def __init__(
+        self, path: Path, ids: Ints, views: Views, attributes: Mapping[str, str], tables: Mapping[str, Store]
+    ) -> None:
+        self.path, self.ids, self.views, self.attributes, self._tables = path, ids, views, attributes, tables
+        self.classes = int(attributes["classes"])
+        self._form = Form(**{k: v for k, v in json.loads(attributes["form"]).items() if k != "type"})
+        self._row = np.full(int(ids[-1]) + 1, -1, np.int64)
+        self._row[ids] = np.arange(len(ids))
+
+    @classmethod
+    def read(
+        cls,
+        path: str | Path,
+        dataset: Dataset,
+        teacher: Teacher | None = None,
+        *,
+        views: Views | None = None,
+        recipe: Mapping[str, Any] | None = None,
+        memory: int = MEMORY,
+        attributes: Mapping[str, str] | None = None,
+    ) -> TeacherCache:
+        """Read a cache that must belong to a data set, and to a teacher where one is given.
+
+        Fingerprints are computed anew. Ids, labels and attributes are checked when the file is opened, each chunk of
+        answers when it is first read.
+
+        Parameters
+        ----------
+        path : path
+        dataset : Dataset
+        teacher : Teacher, optional
+            Who must have said it.
+        views : Views, optional
+            Which views must be in it; only the samples as they are if left out.
+        recipe : mapping, optional
+            How the teacher must have come to be: entries that differ are refused, others do not matter.
+        memory : int
+            Bytes of answers that are kept in memory, whole tables, logits first; others are read as they are asked for.
+        attributes : mapping of str to str, optional
+            Others that the file must have.
+
+        Raises
+        ------
+        CacheError
+            It is missing, unfinished or damaged, or one of another format, data set, split, preprocessing, teacher or
+            augmentation; the error names the attribute that differs.
+        """
+        path, views = Path(path), views or Views()
+        if not path.exists() and beside(path).exists():
+            raise CacheError(
+                "The teacher cache is not finished.",
+                given=f"{path} is not there, {beside(path)} is",
+                expected="complete = True",
+                repair="the call or command that began it, which goes on with it",
+            )
+        wanted = {**cachefile.about_data(dataset), **cachefile.about_views(views), **(attributes or {})}
+        if teacher is not None:
+            wanted |= cachefile.about_teacher(teacher)
+        with reading(path, "teacher cache", CacheError) as file:
+            _check(path, file, wanted, recipe or {})
+            tables: dict[str, Store] = {}
+            for name, table in sorted(cachefile.tables(file).items(), key=lambda item: _ORDER[item[0].split("/")[0]]):
+                resident = table.data.nbytes <= memory
+                memory -= table.data.nbytes if resident else 0
+                tables[name] = Resident(path, name, table) if resident else OnDisk(path, name, table)
+            texts = {name: str(value) for name, value in file.attrs.items()}
+            return cls(path, file["ids"][...], views, texts, tables)
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """SHA-256 of the content."""
+        return {"sha256": self.attributes["content_sha256"]}
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """How the teacher came to be."""
+        recipe: dict[str, Any] = json.loads(self.attributes["recipe"])
+        return recipe
+
+    @property
+    def resident(self) -> bool:
+        """Whether all of it is in memory."""
+        return all(isinstance(table, Resident) for table in self._tables.values())
+
+    def check(self, dataset: Dataset) -> None:
+        """Raise :class:`CacheError` unless it is of this data set and has all samples of its training split."""
+        _refuse(self.path, self.attributes, cachefile.about_data(dataset))
+        self._rows(dataset.train)
+
+    def batch(self, ids: NDArray[np.integer], view: int = 0) -> Taught:
+        """What the teacher said about a view of samples.
+
+        Parameters
+        ----------
+        ids : array of int, shape (batch,)
+            Numbers of the samples in their data set, in any order.
+        view : int
+            See :class:`Views`.
+
+        Raises
+        ------
+        CacheError
+            A sample or view is not in it, or what is stored of it is damaged.
+        """
+        if not 0 <= view < self.views.count:
+            raise CacheError(
+                "The teacher cache has no such view.",
+                given=view,
+                expected=f"0 to {self.views.count - 1}",
+                repair=f"views.of(epoch), or a cache of more views than {self.path} has",
+            )
+        at = self._rows(np.asarray(ids))
+        return self._form.unpack({name: table.take(view, at) for name, table in self._tables.items()}, self.classes)
+
+    def _rows(self, ids: NDArray[np.integer]) -> Ints:
+        """Where samples stand."""
+        if len(ids) and ids.min() >= 0 and ids.max() < len(self._row):
+            at: Ints = self._row[ids]
+            if at.min() >= 0:
+                return at
+        missing = np.setdiff1d(ids, self.ids)
+        if not len(missing):
+            return np.empty(0, np.int64)
+        raise CacheError(
+            "Samples are not in the teacher cache.",
+            given=f"ids {missing[:5].tolist()}, {len(missing)} in all, asked of {self.path}",
+            expected=f"some of its {len(self.ids)} samples, split {self.attributes['split']}",
+            repair='a cache of that split: cached(..., splits=("train", ...))',
+        )
+
+    def close(self) -> None:
+        """Close the file, where some of it is read as it is asked for."""
+        for table in self._tables.values():
+            table.close()
+
+    def __enter__(self) -> TeacherCache:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+_ORDER = {"logits": 0, "top": 0, "spikes": 1, "features": 2}
+
+
+def _check(path: Path, file: Any, wanted: Mapping[str, str], recipe: Mapping[str, Any]) -> None:
+    """Refuse a file that is of another format, unfinished, damaged, or another one than is wanted."""
+    _refuse(path, file.attrs, {"format": cachefile.FORMAT})
+    if not file.attrs["complete"]:
+        raise CacheError(
+            "The teacher cache is not finished.",
+            given=f"{path}, complete = {file.attrs['complete']}",
+            expected="complete = True",
+            repair="the call or command that began it, which goes on with it",
+        )
+    if cachefile.content(file) != file.attrs["content_sha256"]:
+        raise CacheError(
+            "The teacher cache is damaged, or this program did not write it.",
+            given=f"{path}, content {cachefile.content(file)}",
+            expected=f"content_sha256 = {file.attrs['content_sha256']}",
+            repair="name a whole cache, or have it made again",
+        )
+    _refuse(path, file.attrs, wanted)
+    for name, value in recipe.items():
+        found = json.loads(file.attrs["recipe"]).get(name, "not there")
+        text, wish = (json.dumps(part, sort_keys=True) for part in (found, value))
+        _refuse(path, {"recipe": f"{name}: {text}"}, {"recipe": f"{name}: {wish}"})
+
+
+def _refuse(path: Path, found: Mapping[str, Any], wanted: Mapping[str, str]) -> None:
+    for name, stands, text in cachefile.differing(found, wanted):
+        raise CacheError(
+            f"The teacher cache is of another {name.removesuffix('_sha256')}.",
+            given=f"{path}, {name} = {stands}",
+            expected=f"{name} = {text}",
+            repair=_REPAIRS[name.removesuffix("_sha256") if name == "preprocessing_sha256" else name],
+        )

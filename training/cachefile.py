@@ -1,0 +1,185 @@
+"""The file of a teacher cache: tables, their checks, and attributes that say what it is; ``docs/formats.md``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+import eventsim
+from eventsim import store
+from eventsim.errors import CacheError
+from eventsim.training.data import Dataset
+from eventsim.training.describe import described
+from eventsim.training.form import FEATURES
+from eventsim.training.keyed import Ints
+from eventsim.training.lessons import Online
+from eventsim.training.teachers import Teacher
+from eventsim.training.views import Views
+
+FORMAT = "eventsim teacher cache 2"
+SPLITS = ("train", "validation", "test")
+
+ROWS = 256
+"""Samples of a chunk; those of feature maps are of one sample."""
+
+_LONGEST = 60_000
+"""Characters of an attribute: HDF5 keeps no longer ones."""
+
+
+class Table(NamedTuple):
+    """A table of the file: one row for each view and sample."""
+
+    data: Any
+    """Dataset, shape (views, samples, ...)."""
+    checks: Any
+    """Dataset, shape (views, chunks): CRC-32 of each chunk."""
+
+    @property
+    def rows(self) -> int:
+        """Samples of a chunk."""
+        return int(self.data.chunks[1])
+
+    def write(self, view: int, first: int, rows: NDArray[Any]) -> None:
+        """Write rows from ``first`` on, where a chunk begins, and then their checks."""
+        self.data[view, first : first + len(rows)] = rows
+        self.data.file.flush()
+        begin = first // self.rows
+        found = [checksum(rows[at : at + self.rows]) for at in range(0, len(rows), self.rows)]
+        self.checks[view, begin : begin + len(found)] = found
+
+    def chunk(self, view: int, number: int) -> NDArray[Any]:
+        """Rows of a chunk."""
+        rows: NDArray[Any] = self.data[view, number * self.rows : (number + 1) * self.rows]
+        return rows
+
+    def whole(self, view: int, first: int, last: int) -> bool:
+        """Whether rows were written: a chunk that was not is of zeros, whose check is not the 0 that stands there."""
+        begin, end = first // self.rows, -(-last // self.rows)
+        checks = self.checks[view, begin:end].tolist()
+        return all(checksum(self.chunk(view, begin + i)) == check for i, check in enumerate(checks))
+
+
+def checksum(rows: NDArray[Any]) -> int:
+    """CRC-32 of the bytes of rows."""
+    return zlib.crc32(np.ascontiguousarray(rows).data)
+
+
+def tables(file: Any) -> dict[str, Table]:
+    """All tables of a file."""
+    layout = json.loads(file.attrs["layout"])
+    return {name: Table(file[name], file[f"checks/{name}"]) for name in layout}
+
+
+def create(path: Path, attributes: Mapping[str, str], ids: Ints, labels: Ints) -> None:
+    """Lay out a file: every byte has its place from the start, so that to write a row moves nothing else."""
+    with h5py.File(path, "w") as file:
+        for name, (kind, shape, chunk) in json.loads(attributes["layout"]).items():
+            plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            plan.set_chunk(tuple(chunk))
+            plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+            plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+            group, _, own = name.rpartition("/")
+            place = file.require_group(group) if group else file
+            space = h5py.h5s.create_simple(tuple(shape))
+            h5py.h5d.create(place.id, own.encode(), h5py.h5t.py_create(np.dtype(kind)), space, plan)
+            file[f"checks/{name}"] = np.zeros((shape[0], -(-shape[1] // chunk[1])), np.uint32)
+        file["ids"], file["labels"] = ids, labels
+        file.attrs.update(attributes)
+        file.attrs["complete"], file.attrs["content_sha256"] = False, "0" * 64
+
+
+def layout(rows: Mapping[str, NDArray[Any]], views: int, samples: int) -> str:
+    """Type, shape and chunk of each table, from some of its rows."""
+    out = {}
+    for name, part in sorted(rows.items()):
+        chunk = 1 if name.startswith(FEATURES) else min(ROWS, samples)
+        out[name] = [part.dtype.newbyteorder("<").str, [views, samples, *part.shape[1:]], [1, chunk, *part.shape[1:]]]
+    return json.dumps(out)
+
+
+def content(file: Any) -> str:
+    """SHA-256 of ids, labels, checks and attributes: of the whole content, as far as its checks are right."""
+    arrays = {"ids": file["ids"][...], "labels": file["labels"][...]}
+    arrays |= {name: table.checks[...] for name, table in tables(file).items()}
+    texts = {name: str(text) for name, text in file.attrs.items() if name not in ("complete", "content_sha256")}
+    names: list[str] = []
+    file.visit(names.append)
+    return store.content(arrays, {**texts, "names": json.dumps(sorted(names))})
+
+
+def samples(dataset: Dataset, splits: Sequence[str]) -> Ints:
+    """Samples of some splits, in ascending order."""
+    return np.sort(np.concatenate([np.asarray(getattr(dataset, split), np.int64) for split in splits]))
+
+
+def about_data(dataset: Dataset) -> dict[str, str]:
+    """What the data set is."""
+    return {
+        "dataset": dataset.name,
+        "classes": str(dataset.classes),
+        "labels_sha256": store.fingerprint(labels=dataset.labels),
+        "split_sha256": store.fingerprint(**{name: getattr(dataset, name) for name in SPLITS}),
+        "dataset_sha256": dataset.fingerprint,
+    }
+
+
+def about_teacher(teacher: Teacher) -> dict[str, str]:
+    """Who the teacher is."""
+    preprocessing = json.dumps(teacher.preprocessing, sort_keys=True)
+    network = json.dumps(teacher.network, sort_keys=True)
+    return {
+        "teacher": teacher.name,
+        "teacher_sha256": teacher.fingerprint,
+        "network_sha256": hashlib.sha256(network.encode()).hexdigest(),
+        "preprocessing": preprocessing,
+        "preprocessing_sha256": hashlib.sha256(preprocessing.encode()).hexdigest(),
+    }
+
+
+def about_views(views: Views) -> dict[str, str]:
+    """What the teacher has seen of each sample."""
+    return {"augmentation": json.dumps(described(views), sort_keys=True)}
+
+
+def about(online: Online, splits: Sequence[str], recipe: Mapping[str, Any]) -> dict[str, str]:
+    """All attributes of a file but its layout."""
+    texts = {
+        "format": FORMAT,
+        "version": eventsim.__version__,
+        "versions": json.dumps(
+            {"python": platform.python_version(), "numpy": version("numpy"), "h5py": version("h5py")}
+        ),
+        **about_data(online.dataset),
+        **about_teacher(online.teacher),
+        **about_views(online.views),
+        "split": json.dumps(list(splits)),
+        "form": json.dumps(described(online.form), sort_keys=True),
+        "recipe": json.dumps(recipe, sort_keys=True),
+    }
+    for name, text in texts.items():
+        if len(text.encode()) > _LONGEST:
+            raise CacheError(
+                f"The attribute {name} of the teacher cache is too long.",
+                given=f"{len(text)} characters",
+                expected=f"at most {_LONGEST}",
+                repair="state the SHA-256 of what is long",
+            )
+    return texts
+
+
+def differing(found: Mapping[str, Any], wanted: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Attributes that differ: name, what stands there, and what should."""
+    for name, text in wanted.items():
+        stands = str(found.get(name, "not there"))
+        if stands != text:
+            yield name, stands, text
