@@ -10,9 +10,9 @@ from eventsim.training.spiking import Spiking
 SOME = "0" * 64
 
 
-def few(samples=300, classes=10, seed=0):
+def few(samples=300, classes=10):
     """The first digits, split in three."""
-    digits, order = load("digits"), np.random.default_rng(seed).permutation(samples)
+    digits, order = load("digits"), np.random.default_rng(0).permutation(samples)
     train, validation, test = np.split(order, [samples // 2, samples // 2 + samples // 4])
     return Dataset("few", digits.x[:samples], digits.labels[:samples] % classes, train, validation, test, (8, 8))
 

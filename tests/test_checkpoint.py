@@ -14,7 +14,7 @@ from eventsim import MTJ, Variation
 from eventsim.errors import CheckpointError, ConfigError, OutputError
 from eventsim.parallel import cores
 from eventsim.store import fingerprint, write_h5
-from eventsim.training import Direct, GaussianThreshold, Objective, fit, load, mtj_mlp, relu_mlp
+from eventsim.training import Direct, GaussianThreshold, LogitsTeacher, Objective, Online, fit, load, mtj_mlp, relu_mlp
 from eventsim.training.checkpoint import TRAINING, load_training, save, save_training
 from eventsim.training.checkpoint import load as load_parameters
 from eventsim.training.describe import described, difference
@@ -113,7 +113,7 @@ def test_a_checkpoint_of_another_training_is_refused_and_left(digits, finished, 
         ("encoder.ticks", "1", "2", {"encoder": Direct(2)}),
         ("encoder.type", "'Direct'", "'GaussianThreshold'", {"encoder": GaussianThreshold(2, 0)}),
         ("objective.gain", "1.0", "2.0", {"objective": Objective(gain=2.0)}),
-        ("teacher", "None", "'SHA-256", {"teacher": digits.x[:, :10], "objective": Objective()}),
+        ("teacher", "None", "{", {"teacher": Online(LogitsTeacher(digits.x[:, :10]), digits)}),
         ("config.epochs", "2", "3", {"config": replace(CONFIG, epochs=3)}),
         ("config.seed", "0", "1", {"config": replace(CONFIG, seed=1)}),
         ("config.optimiser.decay", "0.1", "0.2", {"config": every_setting(2, augment=[], optimiser=adam(0.2))}),

@@ -1,14 +1,12 @@
 """Files: whole or not at all, and refused where they are not what they should be."""
 
-from dataclasses import replace
-
 import h5py
 import numpy as np
 import pytest
 
 from eventsim import store
-from eventsim.errors import CacheError, CheckpointError, OutputError
-from eventsim.training import TeacherCache, checkpoint, load
+from eventsim.errors import CheckpointError, OutputError
+from eventsim.training import checkpoint
 
 RECIPE = {"model": "relu_mlp", "sizes": [64, 3, 10], "seed": 0}
 

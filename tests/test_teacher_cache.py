@@ -81,11 +81,11 @@ def test_features_are_what_goes_into_the_layers(data):
 
 def test_the_layout_is_the_documented_one(made, data):
     with h5py.File(made) as file:
-        assert (file["logits"].shape, file["logits"].dtype, file["logits"].chunks) == ((1, 300, 10), "f4", (1, 256, 10))
+        assert (file["logits"].shape, file["logits"].dtype, file["logits"].chunks) == ((300, 10), "f4", (256, 10))
         assert file["logits"].compression is None
-        assert (file["spikes"].shape, file["spikes"].dtype) == ((1, 300, 5, 2), "u1")
-        assert (file["features/1"].shape, file["features/1"].dtype) == ((1, 300, 12), "f2")
-        assert file["features/1"].chunks == (1, 1, 12)
+        assert (file["spikes"].shape, file["spikes"].dtype) == ((300, 5, 2), "u1")
+        assert (file["features/1"].shape, file["features/1"].dtype) == ((300, 12), "f2")
+        assert file["features/1"].chunks == (1, 12)
         assert np.array_equal(file["ids"], np.arange(300))
         assert np.array_equal(file["labels"], data.labels)
         assert file.attrs["complete"]
@@ -231,7 +231,9 @@ def test_a_missing_or_unfinished_cache_is_refused(tmp_path, data):
     with pytest.raises(CacheError, match="no teacher cache"):
         TeacherCache.read(path, data)
 
-    def failing(x, calls=iter(range(5))):
+    calls = iter(range(5))
+
+    def failing(x):
         if next(calls) == 1:
             raise ZeroDivisionError
         return x[:, :10]
@@ -241,7 +243,7 @@ def test_a_missing_or_unfinished_cache_is_refused(tmp_path, data):
     with pytest.raises(CacheError, match=r"(?s)not finished.*a\.h5\.part.*complete = True.*goes on"):
         TeacherCache.read(path, data)
     (tmp_path / "a.h5.part").rename(path)
-    with pytest.raises(CacheError, match="(?s)not finished.*complete = False"):
+    with pytest.raises(CacheError, match=r"(?s)not finished.*complete = False"):
         TeacherCache.read(path, data)
 
 
@@ -330,7 +332,9 @@ def test_a_teacher_that_says_nonsense_is_refused_before_a_file_is_made(tmp_path,
 
 
 def test_nonsense_in_the_middle_ends_the_writing(tmp_path, data):
-    def late(x, calls=iter(range(5))):
+    calls = iter(range(5))
+
+    def late(x):
         return np.full((len(x), 10), np.nan if next(calls) == 2 else 1.0)
 
     with pytest.raises(CacheError, match=r"(?s)not finite.*samples \[256, 257"):

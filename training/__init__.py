@@ -10,10 +10,12 @@ from eventsim.training.fit import Fitted, fit
 from eventsim.training.form import Form
 from eventsim.training.gradient import gradient
 from eventsim.training.lessons import Online
+from eventsim.training.logits import LogitsTeacher
 from eventsim.training.loss import Objective
 from eventsim.training.model import Model
 from eventsim.training.monitor import Epoch, FiringWarning
 from eventsim.training.network import to_events, to_network
+from eventsim.training.onnx_teacher import OnnxTeacher
 from eventsim.training.optim import SGD, Adam, AdamW
 from eventsim.training.plan import FitConfig
 from eventsim.training.predict import accuracy, predict
@@ -35,10 +37,12 @@ __all__ = [
     "Form",
     "FunctionTeacher",
     "GaussianThreshold",
+    "LogitsTeacher",
     "Model",
     "ModelTeacher",
     "Objective",
     "Online",
+    "OnnxTeacher",
     "Taught",
     "TeacherCache",
     "Views",

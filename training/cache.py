@@ -117,13 +117,13 @@ class TeacherCache:
         if teacher is not None:
             wanted |= cachefile.about_teacher(teacher)
         with reading(path, "teacher cache", CacheError) as file:
-            _check(path, file, wanted, recipe or {})
+            texts = cachefile.texts(file)
+            _check(path, file, texts, wanted, recipe or {})
             tables: dict[str, Store] = {}
             for name, table in sorted(cachefile.tables(file).items(), key=lambda item: _ORDER[item[0].split("/")[0]]):
                 resident = table.data.nbytes <= memory
                 memory -= table.data.nbytes if resident else 0
                 tables[name] = Resident(path, name, table) if resident else OnDisk(path, name, table)
-            texts = {name: str(value) for name, value in file.attrs.items()}
             return cls(path, file["ids"][...], views, texts, tables)
 
     @property
@@ -205,31 +205,34 @@ class TeacherCache:
 _ORDER = {"logits": 0, "top": 0, "spikes": 1, "features": 2}
 
 
-def _check(path: Path, file: Any, wanted: Mapping[str, str], recipe: Mapping[str, Any]) -> None:
+def _check(
+    path: Path, file: Any, found: Mapping[str, str], wanted: Mapping[str, str], recipe: Mapping[str, Any]
+) -> None:
     """Refuse a file that is of another format, unfinished, damaged, or another one than is wanted."""
-    _refuse(path, file.attrs, {"format": cachefile.FORMAT})
-    if not file.attrs["complete"]:
+    _refuse(path, found, {"format": cachefile.FORMAT})
+    if found["complete"] != "True":
         raise CacheError(
             "The teacher cache is not finished.",
-            given=f"{path}, complete = {file.attrs['complete']}",
+            given=f"{path}, complete = {found['complete']}",
             expected="complete = True",
             repair="the call or command that began it, which goes on with it",
         )
-    if cachefile.content(file) != file.attrs["content_sha256"]:
+    content = cachefile.content(file)
+    if content != found["content_sha256"]:
         raise CacheError(
             "The teacher cache is damaged, or this program did not write it.",
-            given=f"{path}, content {cachefile.content(file)}",
-            expected=f"content_sha256 = {file.attrs['content_sha256']}",
+            given=f"{path}, content {content}",
+            expected=f"content_sha256 = {found['content_sha256']}",
             repair="name a whole cache, or have it made again",
         )
-    _refuse(path, file.attrs, wanted)
+    _refuse(path, found, wanted)
     for name, value in recipe.items():
-        found = json.loads(file.attrs["recipe"]).get(name, "not there")
-        text, wish = (json.dumps(part, sort_keys=True) for part in (found, value))
+        stands = json.loads(found["recipe"]).get(name, "not there")
+        text, wish = (json.dumps(part, sort_keys=True) for part in (stands, value))
         _refuse(path, {"recipe": f"{name}: {text}"}, {"recipe": f"{name}: {wish}"})
 
 
-def _refuse(path: Path, found: Mapping[str, Any], wanted: Mapping[str, str]) -> None:
+def _refuse(path: Path, found: Mapping[str, str], wanted: Mapping[str, str]) -> None:
     for name, stands, text in cachefile.differing(found, wanted):
         raise CacheError(
             f"The teacher cache is of another {name.removesuffix('_sha256')}.",

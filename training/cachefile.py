@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import h5py
 import numpy as np
@@ -36,31 +36,41 @@ _LONGEST = 60_000
 """Characters of an attribute: HDF5 keeps no longer ones."""
 
 
-class Table(NamedTuple):
-    """A table of the file: one row for each view and sample."""
+class Table:
+    """A table of the file: one row for each view and sample.
 
-    data: Any
-    """Dataset, shape (views, samples, ...)."""
-    checks: Any
-    """Dataset, shape (views, chunks): CRC-32 of each chunk."""
+    Parameters
+    ----------
+    data : h5py.Dataset, shape (samples, ...), or (views, samples, ...) where there are several views
+    checks : h5py.Dataset, shape (views, chunks)
+        CRC-32 of each chunk.
+    """
 
-    @property
-    def rows(self) -> int:
+    def __init__(self, data: Any, checks: Any) -> None:
+        self.data, self.checks, self.several = data, checks, len(checks) > 1
+        self.shape = tuple(data.shape) if self.several else (1, *data.shape)
+        self.rows = int(data.chunks[1 if self.several else 0])
         """Samples of a chunk."""
-        return int(self.data.chunks[1])
+
+    def _place(self, view: int, rows: Any) -> Any:
+        return (view, rows) if self.several else rows
+
+    def row(self, view: int, row: int) -> NDArray[Any]:
+        """One row."""
+        return self.data[self._place(view, row)]  # type: ignore[no-any-return]
+
+    def chunk(self, view: int, number: int) -> NDArray[Any]:
+        """Rows of a chunk."""
+        rows = slice(number * self.rows, (number + 1) * self.rows)
+        return self.data[self._place(view, rows)]  # type: ignore[no-any-return]
 
     def write(self, view: int, first: int, rows: NDArray[Any]) -> None:
         """Write rows from ``first`` on, where a chunk begins, and then their checks."""
-        self.data[view, first : first + len(rows)] = rows
+        self.data[self._place(view, slice(first, first + len(rows)))] = rows
         self.data.file.flush()
         begin = first // self.rows
         found = [checksum(rows[at : at + self.rows]) for at in range(0, len(rows), self.rows)]
         self.checks[view, begin : begin + len(found)] = found
-
-    def chunk(self, view: int, number: int) -> NDArray[Any]:
-        """Rows of a chunk."""
-        rows: NDArray[Any] = self.data[view, number * self.rows : (number + 1) * self.rows]
-        return rows
 
     def whole(self, view: int, first: int, last: int) -> bool:
         """Whether rows were written: a chunk that was not is of zeros, whose check is not the 0 that stands there."""
@@ -75,27 +85,62 @@ def checksum(rows: NDArray[Any]) -> int:
 
 
 def tables(file: Any) -> dict[str, Table]:
-    """All tables of a file."""
-    layout = json.loads(file.attrs["layout"])
-    return {name: Table(file[name], file[f"checks/{name}"]) for name in layout}
+    """All tables of a file.
+
+    Raises
+    ------
+    ValueError
+        They are not what the layout says: sizes from a damaged file are believed by nobody.
+    """
+    found = {}
+    for name, (kind, shape, chunk) in json.loads(file.attrs["layout"]).items():
+        views, samples = shape[:2]
+        lead = 1 if views > 1 else 0
+        data, checks = file[name], file[f"checks/{name}"]
+        has = [
+            data.dtype.str,
+            list(data.shape),
+            list(data.chunks),
+            checks.shape,
+            file["ids"].shape,
+            file["labels"].shape,
+        ]
+        wanted = [kind, shape[1 - lead :], [1] * lead + chunk, (views, -(-samples // chunk[0])), (samples,), (samples,)]
+        if has != wanted:
+            raise ValueError(f"{name}: {has}, not {wanted}")
+        found[name] = Table(data, checks)
+    return found
 
 
 def create(path: Path, attributes: Mapping[str, str], ids: Ints, labels: Ints) -> None:
     """Lay out a file: every byte has its place from the start, so that to write a row moves nothing else."""
     with h5py.File(path, "w") as file:
-        for name, (kind, shape, chunk) in json.loads(attributes["layout"]).items():
+        for name, (kind, (views, *shape), chunk) in json.loads(attributes["layout"]).items():
+            lead = (views,) if views > 1 else ()
             plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-            plan.set_chunk(tuple(chunk))
+            plan.set_chunk((*(1 for _ in lead), *chunk))
             plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
             plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
             group, _, own = name.rpartition("/")
             place = file.require_group(group) if group else file
-            space = h5py.h5s.create_simple(tuple(shape))
+            space = h5py.h5s.create_simple((*lead, *shape))
             h5py.h5d.create(place.id, own.encode(), h5py.h5t.py_create(np.dtype(kind)), space, plan)
-            file[f"checks/{name}"] = np.zeros((shape[0], -(-shape[1] // chunk[1])), np.uint32)
+            file[f"checks/{name}"] = np.zeros((views, -(-shape[0] // chunk[0])), np.uint32)
         file["ids"], file["labels"] = ids, labels
-        file.attrs.update(attributes)
-        file.attrs["complete"], file.attrs["content_sha256"] = False, "0" * 64
+        for attribute, text in {**attributes, "content_sha256": "0" * 64}.items():
+            file.attrs[attribute] = np.bytes_(text.encode())  # of fixed length: HDF5 hangs on a damaged heap of others
+        file.attrs["complete"] = False
+
+
+def finish(file: Any) -> None:
+    """Say that a file is whole; nothing in it moves."""
+    file.attrs.modify("content_sha256", np.bytes_(content(file).encode()))
+    file.attrs.modify("complete", True)
+
+
+def texts(file: Any) -> dict[str, str]:
+    """All attributes as texts."""
+    return {name: value.decode() if isinstance(value, bytes) else str(value) for name, value in file.attrs.items()}
 
 
 def layout(rows: Mapping[str, NDArray[Any]], views: int, samples: int) -> str:
@@ -103,7 +148,7 @@ def layout(rows: Mapping[str, NDArray[Any]], views: int, samples: int) -> str:
     out = {}
     for name, part in sorted(rows.items()):
         chunk = 1 if name.startswith(FEATURES) else min(ROWS, samples)
-        out[name] = [part.dtype.newbyteorder("<").str, [views, samples, *part.shape[1:]], [1, chunk, *part.shape[1:]]]
+        out[name] = [part.dtype.newbyteorder("<").str, [views, samples, *part.shape[1:]], [chunk, *part.shape[1:]]]
     return json.dumps(out)
 
 
@@ -111,10 +156,10 @@ def content(file: Any) -> str:
     """SHA-256 of ids, labels, checks and attributes: of the whole content, as far as its checks are right."""
     arrays = {"ids": file["ids"][...], "labels": file["labels"][...]}
     arrays |= {name: table.checks[...] for name, table in tables(file).items()}
-    texts = {name: str(text) for name, text in file.attrs.items() if name not in ("complete", "content_sha256")}
+    attributes = {name: text for name, text in texts(file).items() if name not in ("complete", "content_sha256")}
     names: list[str] = []
     file.visit(names.append)
-    return store.content(arrays, {**texts, "names": json.dumps(sorted(names))})
+    return store.content(arrays, {**attributes, "names": json.dumps(sorted(names))})
 
 
 def samples(dataset: Dataset, splits: Sequence[str]) -> Ints:
@@ -153,7 +198,7 @@ def about_views(views: Views) -> dict[str, str]:
 
 def about(online: Online, splits: Sequence[str], recipe: Mapping[str, Any]) -> dict[str, str]:
     """All attributes of a file but its layout."""
-    texts = {
+    attributes = {
         "format": FORMAT,
         "version": eventsim.__version__,
         "versions": json.dumps(
@@ -166,7 +211,7 @@ def about(online: Online, splits: Sequence[str], recipe: Mapping[str, Any]) -> d
         "form": json.dumps(described(online.form), sort_keys=True),
         "recipe": json.dumps(recipe, sort_keys=True),
     }
-    for name, text in texts.items():
+    for name, text in attributes.items():
         if len(text.encode()) > _LONGEST:
             raise CacheError(
                 f"The attribute {name} of the teacher cache is too long.",
@@ -174,12 +219,12 @@ def about(online: Online, splits: Sequence[str], recipe: Mapping[str, Any]) -> d
                 expected=f"at most {_LONGEST}",
                 repair="state the SHA-256 of what is long",
             )
-    return texts
+    return attributes
 
 
-def differing(found: Mapping[str, Any], wanted: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+def differing(found: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
     """Attributes that differ: name, what stands there, and what should."""
     for name, text in wanted.items():
-        stands = str(found.get(name, "not there"))
+        stands = found.get(name, "not there")
         if stands != text:
             yield name, stands, text

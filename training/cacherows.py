@@ -28,7 +28,7 @@ class Resident:
     """All of a table in memory; every chunk is checked as it is read."""
 
     def __init__(self, path: Path, name: str, table: Table) -> None:
-        self.rows = np.empty(table.data.shape, table.data.dtype)
+        self.rows = np.empty(table.shape, table.data.dtype)
         step, checks = table.rows, table.checks[...]
         for view in range(len(self.rows)):
             for chunk, check in enumerate(checks[view]):
@@ -53,14 +53,13 @@ class OnDisk:
         self.seen = np.zeros(self.checks.shape, bool)
 
     def take(self, view: int, at: Ints) -> NDArray[Any]:
-        data = self.table.data
         chunks = np.unique(at // self.table.rows)
         for chunk in chunks[~self.seen[view, chunks]].tolist():
             _whole(self.path, self.name, self.table, view, chunk, self.checks[view, chunk])
             self.seen[view, chunk] = True
-        rows = np.empty((len(at), *data.shape[2:]), data.dtype)
+        rows = np.empty((len(at), *self.table.shape[2:]), self.table.data.dtype)
         for i, row in enumerate(at.tolist()):
-            rows[i] = data[view, row]
+            rows[i] = self.table.row(view, row)
         return rows
 
     def close(self) -> None:

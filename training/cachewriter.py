@@ -130,7 +130,7 @@ def _write(path: Path, online: Online, ids: Ints, about: dict[str, str], show: S
                     for name, table in tables.items():
                         table.write(view, begin, rows[name])
                 show(view * len(ids) + begin + len(some))
-        file.attrs["content_sha256"], file.attrs["complete"] = cachefile.content(file), True
+        cachefile.finish(file)
     with writing(path, f"{part} is whole; the same call moves it"):
         part.replace(path)
 
@@ -138,7 +138,7 @@ def _write(path: Path, online: Online, ids: Ints, about: dict[str, str], show: S
 def _check_begun(part: Path, about: Mapping[str, str]) -> None:
     """Refuse a file that was begun with something else."""
     with reading(part, "teacher cache", CacheError) as file:
-        for name, found, wanted in cachefile.differing(file.attrs, about):
+        for name, found, wanted in cachefile.differing(cachefile.texts(file), about):
             raise CacheError(
                 "The teacher cache that was begun is another one.",
                 given=f"{part}, {name} = {found}",

@@ -120,7 +120,7 @@ class Form:
 def _narrow(values: Array, dtype: Kind, what: str, repair: str) -> Array:
     """Values in a type that holds them."""
     largest = float(np.abs(values).max(initial=0))
-    if largest > np.finfo(dtype).max:
+    if largest > float(np.finfo(dtype).max):
         raise CacheError(
             f"The {what} of the teacher are too large.",
             given=f"{largest:g}",
