@@ -121,6 +121,7 @@ def create(path: Path, attributes: Mapping[str, str], ids: Ints, labels: Ints) -
             plan.set_chunk((*(1 for _ in lead), *chunk))
             plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
             plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+            plan.set_obj_track_times(False)
             group, _, own = name.rpartition("/")
             place = file.require_group(group) if group else file
             space = h5py.h5s.create_simple((*lead, *shape))
