@@ -64,8 +64,10 @@ class TeacherCache:
         self.path, self.ids, self.views, self.attributes, self._tables = path, ids, views, attributes, tables
         self.classes = int(attributes["classes"])
         self._form = Form(**{k: v for k, v in json.loads(attributes["form"]).items() if k != "type"})
-        self._row = np.full(int(ids[-1]) + 1, -1, np.int64)
-        self._row[ids] = np.arange(len(ids))
+        self._row: Ints | None = None  # where all samples up to the last are there, each stands at its own number
+        if len(ids) <= ids[-1]:
+            self._row = np.full(int(ids[-1]) + 1, -1, np.int64)
+            self._row[ids] = np.arange(len(ids))
 
     @classmethod
     def read(
@@ -169,18 +171,19 @@ class TeacherCache:
                 expected=f"0 to {self.views.count - 1}",
                 repair=f"views.of(epoch), or a cache of more views than {self.path} has",
             )
-        at = self._rows(np.asarray(ids))
+        at = self._rows(np.asarray(ids, np.int64))
         return self._form.unpack({name: table.take(view, at) for name, table in self._tables.items()}, self.classes)
 
-    def _rows(self, ids: NDArray[np.integer]) -> Ints:
+    def _rows(self, ids: Ints) -> Ints:
         """Where samples stand."""
-        if len(ids) and ids.min() >= 0 and ids.max() < len(self._row):
-            at: Ints = self._row[ids]
-            if at.min() >= 0:
+        if self._row is None:
+            if _below(ids, len(self.ids)):
+                return ids
+        elif _below(ids, len(self._row)):
+            at: Ints = self._row.take(ids)
+            if _below(at, len(self.ids)):
                 return at
         missing = np.setdiff1d(ids, self.ids)
-        if not len(missing):
-            return np.empty(0, np.int64)
         raise CacheError(
             "Samples are not in the teacher cache.",
             given=f"ids {missing[:5].tolist()}, {len(missing)} in all, asked of {self.path}",
@@ -200,6 +203,11 @@ class TeacherCache:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _below(numbers: Ints, limit: int) -> bool:
+    """Whether all numbers are from 0 to below a limit: without their sign, negative ones are large."""
+    return bool((numbers.view(np.uint64) < limit).all())
 
 
 _ORDER = {"logits": 0, "top": 0, "spikes": 1, "features": 2}
