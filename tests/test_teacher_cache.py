@@ -1,6 +1,7 @@
 """A teacher cache says what the teacher said, to the data set and the teacher that it belongs to, and to no other."""
 
 import json
+import tracemalloc
 from dataclasses import replace
 
 import h5py
@@ -11,7 +12,19 @@ from hypothesis import strategies as st
 
 from eventsim.columns import locked
 from eventsim.errors import CacheError, ConfigError, OutputError
-from eventsim.training import Direct, FitConfig, Form, Objective, Online, TeacherCache, Views, cached, fit, predict
+from eventsim.training import (
+    Dataset,
+    Direct,
+    FitConfig,
+    Form,
+    Objective,
+    Online,
+    TeacherCache,
+    Views,
+    cached,
+    fit,
+    predict,
+)
 from eventsim.training.augment import Flip, Noise, Shift
 from tests.cache_cases import few, relu_teacher, same, saying, spiking_teacher
 from tests.training_cases import conv_net
@@ -224,6 +237,33 @@ def test_missing_samples_and_views_are_refused(tmp_path, data, memory):
         for view in (-1, 1):
             with pytest.raises(CacheError, match=f"(?s)no such view.*given: *{view}"):
                 cache.batch(data.train, view)
+
+
+def test_what_is_no_number_is_refused(made, data):
+    with TeacherCache.read(made, data) as cache:
+        assert cache.batch(np.arange(0)).logits.shape == (0, 10)
+        for ids in (3, [[3]], [0.5], ["a"], [True]):
+            with pytest.raises(CacheError, match="no numbers of samples"):
+                cache.batch(ids)
+    for memory in (-1, 0.5, True):
+        with pytest.raises(ConfigError, match="memory"):
+            TeacherCache.read(made, data, memory=memory)
+
+
+def test_memory_is_bounded(tmp_path):
+    """A file of 40 MB, of which no more than some chunks are ever in memory."""
+    n, none = 100_000, np.arange(0)
+    numbers = Dataset("numbers", np.ones((n, 1), np.float32), np.arange(n) % 100, np.arange(n), none, none, (1, 1))
+    teacher = saying(lambda x: x + np.arange(100, dtype=np.float32))
+    assert len(numbers.fingerprint) == 64
+    tracemalloc.start()
+    with cached(tmp_path / "a.h5", teacher, numbers, memory=0) as cache:
+        for first in range(0, n, 1000):
+            cache.batch(np.arange(first, first + 1000))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (tmp_path / "a.h5").stat().st_size > 40e6
+    assert peak < 10e6
 
 
 def test_a_missing_or_unfinished_cache_is_refused(tmp_path, data):

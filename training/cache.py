@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsim.checks import count
 from eventsim.columns import beside, reading
-from eventsim.errors import CacheError
+from eventsim.errors import CacheError, ConfigError
 from eventsim.training import cachefile
 from eventsim.training.cacherows import OnDisk, Resident, Store
 from eventsim.training.data import Dataset
@@ -106,8 +107,10 @@ class TeacherCache:
         CacheError
             It is missing, unfinished or damaged, or one of another format, data set, split, preprocessing, teacher or
             augmentation; the error names the attribute that differs.
+        ConfigError
+            The number of bytes is none.
         """
-        path, views = Path(path), views or Views()
+        path, views, memory = Path(path), views or Views(), count("memory", memory, kind=ConfigError)
         if not path.exists() and beside(path).exists():
             raise CacheError(
                 "The teacher cache is not finished.",
@@ -162,7 +165,7 @@ class TeacherCache:
         Raises
         ------
         CacheError
-            A sample or view is not in it, or what is stored of it is damaged.
+            A sample or view is not in it, what is stored of it is damaged, or these are no numbers of samples.
         """
         if not 0 <= view < self.views.count:
             raise CacheError(
@@ -171,7 +174,15 @@ class TeacherCache:
                 expected=f"0 to {self.views.count - 1}",
                 repair=f"views.of(epoch), or a cache of more views than {self.path} has",
             )
-        at = self._rows(np.asarray(ids, np.int64))
+        ids = np.asarray(ids)
+        if ids.ndim != 1 or ids.dtype.kind not in "iu":
+            raise CacheError(
+                "These are no numbers of samples.",
+                given=f"{ids.dtype} of shape {ids.shape}",
+                expected="whole numbers, shape (batch,)",
+                repair="cache.batch(dataset.train[:128])",
+            )
+        at = self._rows(ids.astype(np.int64, copy=False))
         return self._form.unpack({name: table.take(view, at) for name, table in self._tables.items()}, self.classes)
 
     def _rows(self, ids: Ints) -> Ints:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
@@ -199,12 +200,12 @@ def about_views(views: Views) -> dict[str, str]:
 
 def about(online: Online, splits: Sequence[str], recipe: Mapping[str, Any]) -> dict[str, str]:
     """All attributes of a file but its layout."""
+    used = [name for name in ("numpy", "h5py", "onnxruntime") if name in sys.modules]
+    packages = {name: version(name) for name in used}
     attributes = {
         "format": FORMAT,
         "version": eventsim.__version__,
-        "versions": json.dumps(
-            {"python": platform.python_version(), "numpy": version("numpy"), "h5py": version("h5py")}
-        ),
+        "versions": json.dumps({"python": platform.python_version(), **packages}),
         **about_data(online.dataset),
         **about_teacher(online.teacher),
         **about_views(online.views),

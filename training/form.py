@@ -14,7 +14,7 @@ from scipy.special import logsumexp
 from eventsim.checks import count
 from eventsim.columns import key, name_of
 from eventsim.errors import CacheError, ConfigError
-from eventsim.training.signal import Array
+from eventsim.training.signal import Array, counts_type
 from eventsim.training.taught import Taught
 
 Kind = Literal["float32", "float16"]
@@ -95,7 +95,7 @@ class Form:
             order = np.argsort(-z, axis=1, kind="stable")
             largest, others = (np.take_along_axis(z, part, 1) for part in np.split(order, [self.top], axis=1))
             rows[LARGEST] = _narrow(largest, self.dtype, "logits", "--dtype float32")
-            rows[CLASSES] = order[:, : self.top].astype(np.uint32)
+            rows[CLASSES] = order[:, : self.top].astype(counts_type(z.shape[1]))
             rows[REST] = logsumexp(others.astype(np.float64), axis=1).astype(np.float32)
         for layer, values in taught.features.items():
             rows[FEATURES + key(layer)] = _narrow(values, "float16", f"feature map {layer}", "another layer")

@@ -103,10 +103,8 @@ class OnnxTeacher:
 
     @property
     def network(self) -> Any:
-        """Who runs it, and what is asked of it."""
-        from importlib.metadata import version
-
-        return {"onnxruntime": version("onnxruntime"), "features": list(self.features)}
+        """What is asked of it."""
+        return {"features": list(self.features)}
 
     @property
     def preprocessing(self) -> Any:
