@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from eventsim.checks import count
 from eventsim.columns import beside, reading
 from eventsim.errors import CacheError, ConfigError
-from eventsim.training import cachefile
+from eventsim.training import cacheabout, cachefile
 from eventsim.training.cacherows import OnDisk, Resident, Store
 from eventsim.training.data import Dataset
 from eventsim.training.form import Form
@@ -25,23 +25,6 @@ from eventsim.training.views import Views
 
 MEMORY = 2**31
 """Bytes of a cache that are kept in memory, by default."""
-
-_REPAIRS = {
-    "format": "have it made again by this version",
-    "dataset": "name the cache of this data set, or have one made",
-    "classes": "name the cache of this data set, or have it made again: the number of classes differs",
-    "labels_sha256": "have it made again: labels, or the order of samples or classes, differ",
-    "split_sha256": "have it made again: training, validation and test samples are others",
-    "dataset_sha256": "have it made again: the values of the samples, or what was done to them, differ",
-    "teacher": "name the cache of this teacher, or have one made",
-    "teacher_sha256": "have it made again: the teacher's parameters are others",
-    "network_sha256": "have it made again: the teacher's network, or what is asked of it, differs",
-    "preprocessing": "have it made again: the teacher sees samples differently",
-    "augmentation": "read it with the views it was made with, views=Views(...), or have it made again",
-    "form": "read it in the form it was made in, or have it made again elsewhere",
-    "split": "read it for the splits it was made for, or have it made again elsewhere",
-    "recipe": "use the settings of that teacher, or have the cache made again",
-}
 
 
 class TeacherCache:
@@ -118,12 +101,12 @@ class TeacherCache:
                 expected="complete = True",
                 repair="the call or command that began it, which goes on with it",
             )
-        wanted = {**cachefile.about_data(dataset), **cachefile.about_views(views), **(attributes or {})}
+        wanted = {**cacheabout.about_data(dataset), **cacheabout.about_views(views), **(attributes or {})}
         if teacher is not None:
-            wanted |= cachefile.about_teacher(teacher)
+            wanted |= cacheabout.about_teacher(teacher)
         with reading(path, "teacher cache", CacheError) as file:
             texts = cachefile.texts(file)
-            _check(path, file, texts, wanted, recipe or {})
+            cacheabout.check(path, file, texts, wanted, recipe or {})
             tables: dict[str, Store] = {}
             for name, table in sorted(cachefile.tables(file).items(), key=lambda item: _ORDER[item[0].split("/")[0]]):
                 resident = table.data.nbytes <= memory
@@ -149,7 +132,7 @@ class TeacherCache:
 
     def check(self, dataset: Dataset) -> None:
         """Raise :class:`CacheError` unless it is of this data set and has all samples of its training split."""
-        _refuse(self.path, self.attributes, cachefile.about_data(dataset))
+        cacheabout.refuse(self.path, self.attributes, cacheabout.about_data(dataset))
         self._rows(dataset.train)
 
     def batch(self, ids: NDArray[np.integer], view: int = 0) -> Taught:
@@ -222,40 +205,3 @@ def _below(numbers: Ints, limit: int) -> bool:
 
 
 _ORDER = {"logits": 0, "top": 0, "spikes": 1, "features": 2}
-
-
-def _check(
-    path: Path, file: Any, found: Mapping[str, str], wanted: Mapping[str, str], recipe: Mapping[str, Any]
-) -> None:
-    """Refuse a file that is of another format, unfinished, damaged, or another one than is wanted."""
-    _refuse(path, found, {"format": cachefile.FORMAT})
-    if found["complete"] != "True":
-        raise CacheError(
-            "The teacher cache is not finished.",
-            given=f"{path}, complete = {found['complete']}",
-            expected="complete = True",
-            repair="the call or command that began it, which goes on with it",
-        )
-    content = cachefile.content(file)
-    if content != found["content_sha256"]:
-        raise CacheError(
-            "The teacher cache is damaged, or this program did not write it.",
-            given=f"{path}, content {content}",
-            expected=f"content_sha256 = {found['content_sha256']}",
-            repair="name a whole cache, or have it made again",
-        )
-    _refuse(path, found, wanted)
-    for name, value in recipe.items():
-        stands = json.loads(found["recipe"]).get(name, "not there")
-        text, wish = (json.dumps(part, sort_keys=True) for part in (stands, value))
-        _refuse(path, {"recipe": f"{name}: {text}"}, {"recipe": f"{name}: {wish}"})
-
-
-def _refuse(path: Path, found: Mapping[str, str], wanted: Mapping[str, str]) -> None:
-    for name, stands, text in cachefile.differing(found, wanted):
-        raise CacheError(
-            f"The teacher cache is of another {name.removesuffix('_sha256')}.",
-            given=f"{path}, {name} = {stands}",
-            expected=f"{name} = {text}",
-            repair=_REPAIRS[name.removesuffix("_sha256") if name == "preprocessing_sha256" else name],
-        )

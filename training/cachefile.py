@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import platform
-import sys
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import version
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +12,16 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-import eventsim
 from eventsim import store
-from eventsim.errors import CacheError
 from eventsim.training.data import Dataset
-from eventsim.training.describe import described
 from eventsim.training.form import FEATURES
 from eventsim.training.keyed import Ints
-from eventsim.training.lessons import Online
-from eventsim.training.teachers import Teacher
-from eventsim.training.views import Views
 
 FORMAT = "eventsim teacher cache 2"
 SPLITS = ("train", "validation", "test")
 
 ROWS = 256
 """Samples of a chunk; those of feature maps are of one sample."""
-
-_LONGEST = 60_000
-"""Characters of an attribute: HDF5 keeps no longer ones."""
 
 
 class Table:
@@ -167,66 +154,3 @@ def content(file: Any) -> str:
 def samples(dataset: Dataset, splits: Sequence[str]) -> Ints:
     """Samples of some splits, in ascending order."""
     return np.sort(np.concatenate([np.asarray(getattr(dataset, split), np.int64) for split in splits]))
-
-
-def about_data(dataset: Dataset) -> dict[str, str]:
-    """What the data set is."""
-    return {
-        "dataset": dataset.name,
-        "classes": str(dataset.classes),
-        "labels_sha256": store.fingerprint(labels=dataset.labels),
-        "split_sha256": store.fingerprint(**{name: getattr(dataset, name) for name in SPLITS}),
-        "dataset_sha256": dataset.fingerprint,
-    }
-
-
-def about_teacher(teacher: Teacher) -> dict[str, str]:
-    """Who the teacher is."""
-    preprocessing = json.dumps(teacher.preprocessing, sort_keys=True)
-    network = json.dumps(teacher.network, sort_keys=True)
-    return {
-        "teacher": teacher.name,
-        "teacher_sha256": teacher.fingerprint,
-        "network_sha256": hashlib.sha256(network.encode()).hexdigest(),
-        "preprocessing": preprocessing,
-        "preprocessing_sha256": hashlib.sha256(preprocessing.encode()).hexdigest(),
-    }
-
-
-def about_views(views: Views) -> dict[str, str]:
-    """What the teacher has seen of each sample."""
-    return {"augmentation": json.dumps(described(views), sort_keys=True)}
-
-
-def about(online: Online, splits: Sequence[str], recipe: Mapping[str, Any]) -> dict[str, str]:
-    """All attributes of a file but its layout."""
-    used = [name for name in ("numpy", "h5py", "onnxruntime") if name in sys.modules]
-    packages = {name: version(name) for name in used}
-    attributes = {
-        "format": FORMAT,
-        "version": eventsim.__version__,
-        "versions": json.dumps({"python": platform.python_version(), **packages}),
-        **about_data(online.dataset),
-        **about_teacher(online.teacher),
-        **about_views(online.views),
-        "split": json.dumps(list(splits)),
-        "form": json.dumps(described(online.form), sort_keys=True),
-        "recipe": json.dumps(recipe, sort_keys=True),
-    }
-    for name, text in attributes.items():
-        if len(text.encode()) > _LONGEST:
-            raise CacheError(
-                f"The attribute {name} of the teacher cache is too long.",
-                given=f"{len(text)} characters",
-                expected=f"at most {_LONGEST}",
-                repair="state the SHA-256 of what is long",
-            )
-    return attributes
-
-
-def differing(found: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-    """Attributes that differ: name, what stands there, and what should."""
-    for name, text in wanted.items():
-        stands = found.get(name, "not there")
-        if stands != text:
-            yield name, stands, text

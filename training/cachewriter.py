@@ -11,7 +11,7 @@ import h5py
 
 from eventsim.columns import alone, beside, check_room, reading, writing
 from eventsim.errors import CacheError, ConfigError
-from eventsim.training import cachefile
+from eventsim.training import cacheabout, cachefile
 from eventsim.training.cache import MEMORY, TeacherCache
 from eventsim.training.cachefile import ROWS, SPLITS
 from eventsim.training.data import Dataset
@@ -75,7 +75,7 @@ def cached(
     """
     path, online = Path(path), Online(teacher, dataset, views or Views(), form or Form())
     ids = _samples(dataset, splits)
-    about = cachefile.about(online, splits, recipe or {})
+    about = cacheabout.about(online, splits, recipe or {})
     if not path.exists():
         with alone(path):
             _write(path, online, ids, about, show)
@@ -138,7 +138,7 @@ def _write(path: Path, online: Online, ids: Ints, about: dict[str, str], show: S
 def _check_begun(part: Path, about: Mapping[str, str]) -> None:
     """Refuse a file that was begun with something else."""
     with reading(part, "teacher cache", CacheError) as file:
-        for name, found, wanted in cachefile.differing(cachefile.texts(file), about):
+        for name, found, wanted in cacheabout.differing(cachefile.texts(file), about):
             raise CacheError(
                 "The teacher cache that was begun is another one.",
                 given=f"{part}, {name} = {found}",
