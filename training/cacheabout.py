@@ -108,7 +108,7 @@ def differing(found: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[t
 def check(
     path: Path, file: Any, found: Mapping[str, str], wanted: Mapping[str, str], recipe: Mapping[str, Any]
 ) -> None:
-    """Refuse a file of these attributes that is of another format, unfinished, damaged, or not the one that is wanted."""
+    """Refuse a file of these attributes that is of another format, unfinished, damaged, or not the one wanted."""
     refuse(path, found, {"format": FORMAT})
     if found["complete"] != "True":
         raise CacheError(
