@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import click
 
 import eventsim
+from eventsim.cli_cache import cache, data_folder
 from eventsim.errors import InputError, OutputError
 
 REFUSED = 2
@@ -19,6 +19,9 @@ REFUSED = 2
 @click.version_option(eventsim.__version__, message="eventsim %(version)s")
 def program() -> None:
     """Spiking networks of magnetic tunnel junctions on an ordinary CPU, from device physics to accuracy."""
+
+
+program.add_command(cache)
 
 
 @program.command()
@@ -48,8 +51,7 @@ def demo(
     from eventsim.training.demo import run_demo
     from eventsim.training.showcase import results_table
 
-    if data is None and dataset != "digits" and os.environ.get("EVENTSIM_DATA"):
-        data = Path(os.environ["EVENTSIM_DATA"])
+    data = data_folder(dataset, data)
     config = demo_config(dataset, seed, **parse_settings(settings))
     out = Path("runs") / f"{dataset}-seed-{seed}" if out is None else out
     threads = cores() if threads is None else threads

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ def write_h5(path: Path, arrays: dict[str, NDArray[Any]], attributes: dict[str, 
             chunks = (min(256, len(array)), *array.shape[1:]) if array.ndim > 1 and array.size else None
             file.create_dataset(name, data=array, chunks=chunks)
         file.attrs.update(attributes)
-        file.attrs["content_sha256"] = _content(arrays, attributes)
+        file.attrs["content_sha256"] = content(arrays, attributes)
 
 
 def read_h5(path: Path, what: str, error: type[InputError]) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
@@ -79,7 +79,7 @@ def read_h5(path: Path, what: str, error: type[InputError]) -> tuple[dict[str, N
             file.visititems(lambda name, item: arrays.update({name: item[()]}) if hasattr(item, "shape") else None)
             attributes = {str(name): str(value) for name, value in file.attrs.items()}
         claimed = attributes.pop("content_sha256", "no content_sha256")
-        found = _content(arrays, attributes)
+        found = content(arrays, attributes)
     except Exception as cause:  # a damaged file makes h5py raise nearly anything
         found, claimed, attributes = f"{type(cause).__name__}: {cause}", "a readable HDF5 file", {}
     if found != claimed:
@@ -92,8 +92,9 @@ def read_h5(path: Path, what: str, error: type[InputError]) -> tuple[dict[str, N
     return arrays, attributes
 
 
-def _content(arrays: dict[str, NDArray[Any]], attributes: dict[str, str]) -> str:
-    texts = json.dumps(attributes, sort_keys=True)
+def content(arrays: Mapping[str, NDArray[Any]], attributes: Mapping[str, str]) -> str:
+    """SHA-256 over named arrays and texts."""
+    texts = json.dumps(dict(attributes), sort_keys=True)
     return hashlib.sha256((fingerprint(**arrays) + texts).encode()).hexdigest()
 
 

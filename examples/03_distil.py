@@ -6,18 +6,16 @@ python examples/03_distil.py
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
 from eventsim import Events
-from eventsim.store import fingerprint
 from eventsim.training import (
     CrossEntropy,
     Direct,
     FitConfig,
     GaussianThreshold,
+    ModelTeacher,
     SoftTargets,
-    TeacherCache,
     accuracy,
+    cached,
     fit,
     load,
     mtj_mlp,
@@ -32,21 +30,19 @@ def main() -> None:
     digits = load("digits")
     labels = digits.labels[digits.test]
 
-    teacher, recipe = relu_mlp((64, 100, 10)), {"model": "relu_mlp", "sizes": [64, 100, 10], "seed": 0}
+    teacher = relu_mlp((64, 100, 10))
     taught = fit(
         teacher, teacher.initial(0, "teacher"), digits, Direct(), CrossEntropy(), FitConfig(epochs=20, batch=32)
     )
-    logits = predict(teacher, taught.params, digits, np.arange(len(digits.labels)), Direct())
-    print(f"teacher   {100 * accuracy(logits[digits.test], labels):.1f} %")
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "teacher.h5"
-        TeacherCache(logits, recipe, fingerprint(**taught.params), taught.best.epoch).write(path, digits)
-        cache = TeacherCache.read(path, digits, recipe)  # refuses another data set, split or teacher
+        cache = cached(path, ModelTeacher(teacher, taught.params, Direct()), digits)  # made once, read from then on
+    print(f"teacher   {100 * accuracy(cache.batch(digits.test).logits, labels):.1f} %")
 
     student, encoder = mtj_mlp((64, 64, 10), levels=16), GaussianThreshold(ticks=4, seed=0)
     objective, config = CrossEntropy() + 1.0 * SoftTargets(2.0), FitConfig(epochs=30, batch=32, rate=5e-3)
-    trained = fit(student, student.initial(0, "student"), digits, encoder, objective, config, teacher=cache.logits)
+    trained = fit(student, student.initial(0, "student"), digits, encoder, objective, config, teacher=cache)
     print(f"student   {100 * accuracy(predict(student, trained.params, digits, digits.test, encoder), labels):.1f} %")
 
     signal = encoder(encoder.prepare(digits.x[digits.test]), digits.test, epoch=0)

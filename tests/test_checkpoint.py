@@ -14,7 +14,18 @@ from eventsim import MTJ, Variation
 from eventsim.errors import CheckpointError, ConfigError, OutputError
 from eventsim.parallel import cores
 from eventsim.store import fingerprint, write_h5
-from eventsim.training import CrossEntropy, Direct, GaussianThreshold, SoftTargets, fit, load, mtj_mlp, relu_mlp
+from eventsim.training import (
+    CrossEntropy,
+    Direct,
+    GaussianThreshold,
+    LogitsTeacher,
+    Online,
+    SoftTargets,
+    fit,
+    load,
+    mtj_mlp,
+    relu_mlp,
+)
 from eventsim.training.checkpoint import TRAINING, load_training, save, save_training
 from eventsim.training.checkpoint import load as load_parameters
 from eventsim.training.describe import described, difference
@@ -38,7 +49,7 @@ def train(
     digits, folder, *, model=None, params=None, encoder=None, objective=TAUGHT, config=CONFIG, teacher=None, **more
 ):
     model, encoder = model or relu_mlp((64, 8, 10)), encoder or Direct()
-    teacher = digits.x[:, :10] if teacher is None else teacher
+    teacher = teacher or Online(LogitsTeacher(digits.x[:, :10]), digits)
     given = model, params or model.initial(0), digits, encoder, objective, config
     return fit(*given, teacher=teacher, folder=folder, **more)
 
@@ -117,7 +128,7 @@ def test_a_checkpoint_of_another_training_is_refused_and_left(digits, finished, 
         ("encoder.ticks", "1", "2", {"encoder": Direct(2)}),
         ("encoder.type", "'Direct'", "'GaussianThreshold'", {"encoder": GaussianThreshold(2, 0)}),
         ("objective.terms.0.gain", "1.0", "2.0", {"objective": CrossEntropy(2.0) + 0.5 * SoftTargets()}),
-        ("teacher", "'SHA-256", "'SHA-256", {"teacher": digits.x[:, 10:20]}),
+        ("teacher.sha256", "", "", {"teacher": Online(LogitsTeacher(digits.x[:, 10:20]), digits)}),
         ("config.epochs", "2", "3", {"config": replace(CONFIG, epochs=3)}),
         ("config.seed", "0", "1", {"config": replace(CONFIG, seed=1)}),
         ("config.optimiser.decay", "0.1", "0.2", {"config": every_setting(2, augment=[], optimiser=adam(0.2))}),

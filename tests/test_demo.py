@@ -111,7 +111,7 @@ def test_refusals_come_before_work_and_change_nothing(finished, tmp_path):
         (OutputError, "exists already", {"config": config, "out": out}),
         (OutputError, "not a folder", {"config": config, "out": tmp_path / "file" / "run"}),
         (NetworkError, "not exact", {"config": demo_config("digits", levels=8192, hidden=3000)}),
-        (CacheError, "another teacher", {"config": demo_config("digits", 1, **SMALL), "cache": cache}),
+        (CacheError, "another recipe", {"config": demo_config("digits", 1, **SMALL), "cache": cache}),
         (CacheError, "no teacher cache", {"config": config, "cache": tmp_path / "none.h5"}),
         (CacheError, "damaged", {"config": config, "cache": tmp_path / "file"}),
         (DataError, "data folder is missing", {"config": demo_config("mnist")}),

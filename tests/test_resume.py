@@ -14,7 +14,19 @@ import pytest
 from eventsim.errors import CheckpointError, OutputError
 from eventsim.parallel import cores
 from eventsim.store import fingerprint, read_h5
-from eventsim.training import SGD, CrossEntropy, Direct, FitConfig, GaussianThreshold, SoftTargets, fit, load, mtj_mlp
+from eventsim.training import (
+    SGD,
+    CrossEntropy,
+    Direct,
+    FitConfig,
+    GaussianThreshold,
+    LogitsTeacher,
+    Online,
+    SoftTargets,
+    fit,
+    load,
+    mtj_mlp,
+)
 from eventsim.training import step as steps
 from eventsim.training.keeper import Folder
 from tests.test_interrupted import FORKS, MANY, ended, forked
@@ -33,7 +45,7 @@ def train(digits):
     """The same training every time, but for where it is kept and how often."""
     model = conv_net()
     params = model.initial(0)
-    teacher = digits.x[:, :10] * 3
+    teacher = Online(LogitsTeacher(digits.x[:, :10] * 3), digits)
 
     def call(folder=None, every=None, **more):
         config = every_setting(EPOCHS, checkpoint_every=every)

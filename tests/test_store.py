@@ -1,14 +1,12 @@
 """Files: whole or not at all, and refused where they are not what they should be."""
 
-from dataclasses import replace
-
 import h5py
 import numpy as np
 import pytest
 
 from eventsim import store
-from eventsim.errors import CacheError, CheckpointError, OutputError
-from eventsim.training import TeacherCache, checkpoint, load
+from eventsim.errors import CheckpointError, OutputError
+from eventsim.training import checkpoint
 
 RECIPE = {"model": "relu_mlp", "sizes": [64, 3, 10], "seed": 0}
 
@@ -45,90 +43,9 @@ def test_fingerprints_see_values_names_types_and_shapes():
     assert store.fingerprint(a=a[::-1][::-1]) == store.fingerprint(a=a)
 
 
-@pytest.fixture
-def digits():
-    return load("digits")
-
-
-@pytest.fixture
-def cache(tmp_path, digits):
-    logits = np.random.default_rng(0).normal(size=(1797, 10)).astype(np.float32)
-    TeacherCache(logits, RECIPE, "abc", 7).write(tmp_path / "cache.h5", digits)
-    return tmp_path / "cache.h5"
-
-
-def test_cache_round_trip(cache, digits):
-    found = TeacherCache.read(cache, digits, RECIPE)
-    assert found.logits.dtype == np.float32
-    assert np.array_equal(found.logits, np.random.default_rng(0).normal(size=(1797, 10)).astype(np.float32))
-    assert (found.parameters, found.best_epoch) == ("abc", 7)
-    with h5py.File(cache) as file:
-        assert file["logits"].chunks == (256, 10)
-        assert file["logits"].compression is None
-
-
 def change(path, what):
     with h5py.File(path, "r+") as file:
         what(file)
-
-
-@pytest.mark.parametrize(
-    "what",
-    [
-        lambda file: file.attrs.update(dataset="mnist"),
-        lambda file: file.attrs.pop("teacher"),
-        lambda file: file.attrs.pop("content_sha256"),
-        lambda file: file.attrs.update(more="attributes"),
-        lambda file: file["logits"].write_direct(np.zeros((1797, 10), np.float32)),
-        lambda file: file["labels"].write_direct(np.zeros(1797, np.int64)),
-        lambda file: file.pop("labels"),
-        lambda file: file.create_dataset("more", data=1),
-    ],
-)
-def test_a_change_to_anything_in_a_cache_is_seen(cache, digits, what):
-    change(cache, what)
-    with pytest.raises(CacheError, match="damaged"):
-        TeacherCache.read(cache, digits, RECIPE)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"name": "mnist"}, "another dataset.\n.*dataset = mnist\n.*dataset = digits"),
-        ({"labels": 9 - load("digits").labels}, "another dataset.\n.*dataset_sha256 = "),
-        ({"train": load("digits").train[:-1]}, "another dataset.\n.*dataset_sha256 = "),
-        ({"image": (4, 16)}, "another dataset.\n.*dataset_sha256 = "),
-    ],
-)
-def test_a_cache_of_another_data_set_is_refused_by_name(tmp_path, digits, changes, message):
-    logits = np.zeros((1797, 10), np.float32)
-    TeacherCache(logits, RECIPE, "abc", 7).write(tmp_path / "a.h5", replace(digits, **changes))
-    with pytest.raises(CacheError, match=message):
-        TeacherCache.read(tmp_path / "a.h5", digits, RECIPE)
-
-
-def test_a_cache_of_another_teacher_is_refused(cache, digits):
-    with pytest.raises(CacheError, match=r"another teacher(.|\n)*seed.: 0(.|\n)*seed.: 1"):
-        TeacherCache.read(cache, digits, {**RECIPE, "seed": 1})
-
-
-@pytest.mark.parametrize("logits", [np.zeros((1797, 9)), np.zeros((10, 10)), np.full((1797, 10), np.nan)])
-def test_logits_that_do_not_fit_are_not_written(tmp_path, digits, logits):
-    with pytest.raises(CacheError, match=r"shape \(1797, 10\), all finite"):
-        TeacherCache(logits, RECIPE, "abc", 7).write(tmp_path / "a.h5", digits)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("size", [0, 100, 5000])
-def test_a_truncated_cache_is_refused(cache, digits, size):
-    cache.write_bytes(cache.read_bytes()[:size])
-    with pytest.raises(CacheError, match="damaged"):
-        TeacherCache.read(cache, digits, RECIPE)
-
-
-def test_a_missing_cache_is_refused(tmp_path, digits):
-    with pytest.raises(CacheError, match="no teacher cache"):
-        TeacherCache.read(tmp_path / "none.h5", digits, RECIPE)
 
 
 def test_checkpoint_round_trip(tmp_path):
@@ -142,14 +59,15 @@ def test_checkpoint_round_trip(tmp_path):
         assert found[name].dtype == params[name].dtype
 
 
-def test_a_damaged_checkpoint_is_refused(tmp_path, cache):
+def test_a_damaged_checkpoint_is_refused(tmp_path):
     path = tmp_path / "a.h5"
     checkpoint.save(path, {"w": np.ones(3)}, {})
     change(path, lambda file: file["w"].write_direct(np.zeros(3)))
     with pytest.raises(CheckpointError, match="damaged"):
         checkpoint.load(path)
-    with pytest.raises(CheckpointError, match="format 'eventsim teacher cache 1'"):
-        checkpoint.load(cache)
+    store.write_h5(tmp_path / "b.h5", {"w": np.ones(3)}, {"format": "another"})
+    with pytest.raises(CheckpointError, match="format 'another'"):
+        checkpoint.load(tmp_path / "b.h5")
     with pytest.raises(CheckpointError, match="no checkpoint"):
         checkpoint.load(tmp_path / "none.h5")
 

@@ -1,25 +1,32 @@
 """Training: data, teachers and their cache, students of MTJ neurons, and the way from one to the other."""
 
 from eventsim.training.builders import mlp, mtj_mlp, relu_mlp, weights
+from eventsim.training.cache import TeacherCache
+from eventsim.training.cachewriter import cached
 from eventsim.training.convnets import five_conv_1d, six_conv, two_conv, vgg11
 from eventsim.training.data import Dataset, load
 from eventsim.training.encode import Direct, GaussianThreshold
 from eventsim.training.feature_objective import FeatureDistance, PartialL2
 from eventsim.training.fit import Fitted, fit
+from eventsim.training.form import Form
 from eventsim.training.front import cut
 from eventsim.training.gradient import gradient
 from eventsim.training.label_objective import CrossEntropy, SquaredError
+from eventsim.training.lessons import Online
+from eventsim.training.logits import LogitsTeacher
 from eventsim.training.model import Head, Model
 from eventsim.training.monitor import Epoch, FiringWarning
 from eventsim.training.network import to_events, to_network
 from eventsim.training.objective import Objective
+from eventsim.training.onnx_teacher import OnnxTeacher
 from eventsim.training.optim import SGD, Adam, AdamW
 from eventsim.training.plan import FitConfig
 from eventsim.training.predict import accuracy, predict
 from eventsim.training.resnets import resnet18, resnet19, wide_resnet16
 from eventsim.training.soft_objective import SoftTargets
 from eventsim.training.taught import Taught
-from eventsim.training.teacher import TeacherCache
+from eventsim.training.teachers import FunctionTeacher, ModelTeacher
+from eventsim.training.views import Views
 
 __all__ = [
     "SGD",
@@ -33,16 +40,24 @@ __all__ = [
     "FiringWarning",
     "FitConfig",
     "Fitted",
+    "Form",
+    "FunctionTeacher",
     "GaussianThreshold",
     "Head",
+    "LogitsTeacher",
     "Model",
+    "ModelTeacher",
     "Objective",
+    "Online",
+    "OnnxTeacher",
     "PartialL2",
     "SoftTargets",
     "SquaredError",
     "Taught",
     "TeacherCache",
+    "Views",
     "accuracy",
+    "cached",
     "cut",
     "fit",
     "five_conv_1d",

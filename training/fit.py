@@ -20,13 +20,13 @@ from eventsim.training.encode import Encoder
 from eventsim.training.gradient import check_batch, check_objective
 from eventsim.training.keeper import Keeper, keeping
 from eventsim.training.layer import Params
+from eventsim.training.lessons import Lessons
 from eventsim.training.model import Model
 from eventsim.training.monitor import Epoch, FiringWarning
 from eventsim.training.objective import Objective
 from eventsim.training.plan import FitConfig
-from eventsim.training.signal import Array
 from eventsim.training.standing import Standing
-from eventsim.training.step import Training, augmented
+from eventsim.training.step import Training, views_of
 
 
 class Fitted(NamedTuple):
@@ -48,7 +48,7 @@ def fit(
     objective: Objective,
     config: FitConfig,
     *,
-    teacher: Array | None = None,
+    teacher: Lessons | None = None,
     folder: str | os.PathLike[str] | None = None,
     threads: int = 1,
     report: Callable[[Epoch], None] = lambda epoch: None,
@@ -68,8 +68,9 @@ def fit(
     encoder : Encoder
     objective : Objective
     config : FitConfig
-    teacher : array, shape (samples, classes), optional
-        Logits of the teacher for every sample of the data set.
+    teacher : Lessons, optional
+        A :class:`TeacherCache`, or a teacher that is asked as the training goes, :class:`Online`. Where it has seen
+        augmented views, the student sees the same ones, epoch e view ``(e - 1) % views.count``.
     folder : path, optional
         Where to keep ``checkpoint.h5`` and ``metrics.jsonl`` (``docs/formats.md``); made if it is not there.
     threads : int
@@ -89,7 +90,7 @@ def fit(
         More threads than cores, labels beyond the classes of the model, augmentations that do not fit the samples, an
         objective without its teacher, or a teacher that it leaves aside.
     CacheError
-        The teacher's logits do not fit the data set.
+        The teacher's answers are for other samples or classes.
     DataError
         Samples that do not fit the model, or none to train or validate with.
     TrainingError
@@ -147,13 +148,14 @@ def _check(
     encoder: Encoder,
     objective: Objective,
     config: FitConfig,
-    teacher: Array | None,
+    teacher: Lessons | None,
 ) -> None:
     """Refuse what does not fit together before any work: parameters, samples, labels, splits, logits of a teacher."""
     model.check(params)
     one = np.arange(1)
     check_batch(model, encoder(encoder.prepare(dataset.x[one]), one, 1), dataset.labels[one])
-    augmented(model, dataset, config, one, 1)
+    _check_views(config, teacher)
+    views_of(model, config, teacher)(dataset.x[one], one, 0, dataset.image)
     check_objective(objective, model, config.method, teacher is not None)
     if dataset.classes > model.classes:
         raise ConfigError(
@@ -170,13 +172,25 @@ def _check(
                 expected="at least one of each",
                 repair="Dataset(..., train=..., validation=...)",
             )
-    wanted = (len(dataset.labels), model.classes)
-    if teacher is not None and (teacher.shape != wanted or not np.isfinite(teacher).all()):
-        raise CacheError(
-            "The logits of the teacher are not usable.",
-            given=f"shape {teacher.shape}, {np.count_nonzero(~np.isfinite(teacher))} not finite",
-            expected=f"finite logits for each of the {len(dataset.labels)} samples, shape {wanted}",
-            repair="teacher=TeacherCache.read(...).logits",
+    if teacher is not None:
+        teacher.check(dataset)
+        if dataset.classes != model.classes:
+            raise CacheError(
+                "The teacher's answers do not fit the model.",
+                given=f"{dataset.classes} logits of {dataset.name} for a model of {model.classes} classes",
+                expected=f"{model.classes} logits",
+                repair=f"a model of {dataset.classes} classes",
+            )
+
+
+def _check_views(config: FitConfig, teacher: Lessons | None) -> None:
+    """Refuse augmentation of what a teacher has seen augmented."""
+    if teacher is not None and teacher.views.augment and config.augment:
+        raise ConfigError(
+            "The teacher has seen views of its own.",
+            given=f"augment={config.augment!r} for {teacher.views!r}",
+            expected="no other augmentation: the student sees what the teacher saw",
+            repair="FitConfig(..., augment=())",
         )
 
 

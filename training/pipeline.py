@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,12 +26,15 @@ from eventsim.network import Network
 from eventsim.parallel import Workers, check_threads
 from eventsim.training import checkpoint
 from eventsim.training.builders import mtj_mlp, relu_mlp
+from eventsim.training.cache import TeacherCache
+from eventsim.training.cachewriter import cached
 from eventsim.training.data import Dataset, load
 from eventsim.training.deploy import Deployment, deploy, spikes_that_differ
 from eventsim.training.encode import EVALUATION, Direct, Encoder, GaussianThreshold
 from eventsim.training.fit import Fitted, fit
 from eventsim.training.label_objective import CrossEntropy, SquaredError
 from eventsim.training.layer import Params
+from eventsim.training.lessons import Lessons
 from eventsim.training.metrics import MetricsFile
 from eventsim.training.model import Model
 from eventsim.training.monitor import Epoch
@@ -41,12 +45,13 @@ from eventsim.training.plan import FitConfig
 from eventsim.training.predict import accuracy, predict
 from eventsim.training.signal import Array, Signal
 from eventsim.training.soft_objective import SoftTargets
-from eventsim.training.teacher import TeacherCache
+from eventsim.training.teachers import ModelTeacher
 from eventsim.variation import Variation
 
 Progress = Callable[[str, int, int], None]
 """Called as ``progress(stage, done, total)``."""
 
+CACHE = "teacher_cache.h5"
 TEACHER, PLAIN, DISTILLED = "teacher", "student without distillation", "student with distillation"
 
 
@@ -159,7 +164,7 @@ class Pipeline:
         self.teacher = _Task(TEACHER, teacher, teacher.initial(c.seed, "teacher"), Direct(), CrossEntropy(), taught)
         self.plain = _Task(PLAIN, student, start, self.encoder, plain, studied)
         self.distilled = _Task(DISTILLED, student, start, self.encoder, distilled, studied)
-        self.cached = None if cache is None else TeacherCache.read(cache, self.dataset, self.recipe())
+        self.cached = None if cache is None else TeacherCache.read(cache, self.dataset, recipe=self.recipe())
 
     def recipe(self) -> dict[str, Any]:
         """Everything that decides the teacher's parameters."""
@@ -178,12 +183,11 @@ class Pipeline:
         """Train, distil and simulate; write settings, curves, checkpoints, teacher cache and results to ``folder``."""
         dataset, log = self.dataset, _Log(folder)
         store.write_json(folder / "config.json", self.config.model_dump(mode="json"))
-        cache = self.cached or self.teach(log)
-        cache.write(folder / "teacher_cache.h5", dataset)
-        rows = {name: cache.logits[ids] for name, ids in self.judged.items()}
-        scores = {TEACHER: self.scores(rows, cache.best_epoch, cache.parameters)}
+        cache = self.teach(log) if self.cached is None else self.copy(self.cached, log)
+        rows = {name: cache.batch(ids).logits for name, ids in self.judged.items()}
+        scores = {TEACHER: self.scores(rows, cache.recipe["best_epoch"], cache.attributes["teacher_sha256"])}
         _, scores[PLAIN] = self.study(log, self.plain, None)
-        params, scores[DISTILLED] = self.study(log, self.distilled, cache.logits if self.config.alpha else None)
+        params, scores[DISTILLED] = self.study(log, self.distilled, cache if self.config.alpha else None)
         network = to_network(self.distilled.model, params)
         signal = self.encoder(self.encoder.prepare(dataset.x[dataset.test]), dataset.test, EVALUATION)
         differences = self.compare(params, network, signal)
@@ -197,18 +201,24 @@ class Pipeline:
 
     def teach(self, log: _Log) -> TeacherCache:
         """Train the teacher and ask it about every sample."""
-        fitted = self.fit(log, self.teacher, None)
-        everything = np.arange(len(self.dataset.labels))
-        logits = self.predict(self.teacher, fitted.params, everything)
-        return TeacherCache(logits, self.recipe(), store.fingerprint(**fitted.params), fitted.best.epoch)
+        task, fitted = self.teacher, self.fit(log, self.teacher, None)
+        recipe = {**self.recipe(), "best_epoch": fitted.best.epoch}
+        with Workers(self.threads) as workers:
+            teacher = ModelTeacher(task.model, fitted.params, task.encoder, name="relu_mlp", workers=workers)
+            return cached(log.folder / CACHE, teacher, self.dataset, recipe=recipe)
 
-    def study(self, log: _Log, task: _Task, teacher: Array | None) -> tuple[Params, Scores]:
+    def copy(self, cache: TeacherCache, log: _Log) -> TeacherCache:
+        """Keep the cache of an earlier run in this one."""
+        shutil.copyfile(cache.path, log.folder / CACHE)
+        return cache
+
+    def study(self, log: _Log, task: _Task, teacher: Lessons | None) -> tuple[Params, Scores]:
         """Train a student and score it."""
         fitted = self.fit(log, task, teacher)
         logits = {name: self.predict(task, fitted.params, ids) for name, ids in self.judged.items()}
         return fitted.params, self.scores(logits, fitted.best.epoch, store.fingerprint(**fitted.params))
 
-    def fit(self, log: _Log, task: _Task, teacher: Array | None) -> Fitted:
+    def fit(self, log: _Log, task: _Task, teacher: Lessons | None) -> Fitted:
         """Train a model, write its learning curve and its checkpoint."""
 
         def report(epoch: Epoch) -> None:

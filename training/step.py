@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 
 import eventsim
 from eventsim import keys
-from eventsim.errors import ConfigError, TrainingError
+from eventsim.errors import TrainingError
 from eventsim.parallel import Workers
 from eventsim.store import fingerprint
-from eventsim.training.augment import Chain
 from eventsim.training.data import Dataset
 from eventsim.training.describe import described
 from eventsim.training.divergence import blamed
 from eventsim.training.encode import Encoder
 from eventsim.training.gradient import Gradient, gradient
 from eventsim.training.layer import Mode, Params
+from eventsim.training.lessons import Lessons
 from eventsim.training.model import Model
 from eventsim.training.monitor import Tally
 from eventsim.training.objective import Objective
@@ -33,33 +33,17 @@ from eventsim.training.predict import accuracy, predict
 from eventsim.training.signal import Array, Signal
 from eventsim.training.standing import Standing
 from eventsim.training.taught import Taught
+from eventsim.training.views import Views
 
 Ints = NDArray[np.int64]
 
 
-def augmented(model: Model, dataset: Dataset, config: FitConfig, ids: Ints, epoch: int) -> Array:
-    """Samples as an epoch of training sees them, as rows.
-
-    They are augmented in the shape that the model sees, or for a model of rows in that of the data set; what is of
-    height 1 is a signal.
-
-    Raises
-    ------
-    ConfigError
-        An augmentation does not fit samples of that shape, or makes something else of them.
-    """
-    x, image = dataset.x[ids], dataset.image
-    shape = model.inputs if len(model.inputs) > 1 else (*image, 1)[:3]
-    images = x.reshape(len(x), *(shape[1:] if len(shape) == 3 and shape[0] == 1 else shape))
-    changed = Chain(tuple(config.augment))(images, ids, epoch, config.seed)
-    if changed.shape != images.shape:
-        raise ConfigError(
-            "The augmentation changes the shape of the samples.",
-            given=f"{changed.shape} from {images.shape}",
-            expected="samples of the same shape",
-            repair="Crop(4), which pads and crops to the old size",
-        )
-    return changed.reshape(x.shape)
+def views_of(model: Model, config: FitConfig, teacher: Lessons | None) -> Views:
+    """What is seen of the samples: what the teacher saw, or what augmentation makes of them in each epoch."""
+    if teacher is not None and teacher.views.augment:
+        return teacher.views
+    shape = model.inputs if len(model.inputs) > 1 else None
+    return Views(config.epochs, config.augment, config.seed, shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +55,7 @@ class Training:
     encoder: Encoder
     objective: Objective
     config: FitConfig
-    teacher: Array | None
+    teacher: Lessons | None
     workers: Workers
 
     @property
@@ -95,7 +79,7 @@ class Training:
             "start": fingerprint(**params),
             "encoder": described(self.encoder),
             "objective": described(self.objective),
-            "teacher": described(self.teacher),
+            "teacher": None if self.teacher is None else self.teacher.identity,
             "config": config,
         }
 
@@ -128,9 +112,10 @@ class Training:
         """
         begin, config = time.perf_counter(), self.config
         signal, labels = self._signal(ids, at.epoch), self.dataset.labels[ids]
+        taught = None if self.teacher is None else self.teacher.batch(ids, self.teacher.views.of(at.epoch))
         rate = config.rate * config.schedule(at.steps / self.steps)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite is found below
-            found = self._gradient(at, signal, labels, None if self.teacher is None else Taught(self.teacher[ids]))
+            found = self._gradient(at, signal, labels, taught)
             grads, norm = clip(found.params, math.inf if config.clip is None else config.clip)
             if not (math.isfinite(found.value) and math.isfinite(norm)):
                 raise self._diverged(at, at.params, at.state, found, signal)
@@ -146,11 +131,16 @@ class Training:
         tally = at.tally.add(found, labels, norm, rate, time.perf_counter() - begin)
         return at._replace(params=params, state=state, mean=mean, tally=tally)
 
+    @cached_property
+    def _views(self) -> Views:
+        return views_of(self.model, self.config, self.teacher)
+
     def _signal(self, ids: Ints, epoch: int) -> Signal:
-        if not self.config.augment:
+        views = self._views
+        if not views.augment:
             return self.encoder(self._prepared[ids], ids, epoch)
-        changed = augmented(self.model, self.dataset, self.config, ids, epoch)
-        return self.encoder(self.encoder.prepare(changed), ids, epoch)
+        x = views(self.dataset.x[ids], ids, views.of(epoch), self.dataset.image)
+        return self.encoder(self.encoder.prepare(x), ids, epoch)
 
     def _gradient(self, at: Standing, signal: Signal, labels: Ints, taught: Taught | None) -> Gradient:
         return gradient(
