@@ -5,9 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eventsim import LIF
 from eventsim.errors import ConfigError, DataError, NetworkError
 from eventsim.training import (
     CrossEntropy,
+    Direct,
+    FitConfig,
     Head,
     Model,
     SelfDistillation,
@@ -16,7 +19,10 @@ from eventsim.training import (
     TemporalEfficient,
     TemporalSelfDistillation,
     branches,
+    fit,
     gradient,
+    mlp,
+    predict,
     with_heads,
 )
 from eventsim.training.heads_loss import NORMS, REGULARISERS, TEACHER_SPACES
@@ -27,7 +33,9 @@ from eventsim.training.objective import Objective
 from eventsim.training.pooling import AvgPool
 from eventsim.training.produced import Produced, Slopes
 from eventsim.training.shaping import Flatten
+from eventsim.training.spiking import Spiking
 from tests import loss_oracle as oracle
+from tests.cache_cases import few
 from tests.nets import CLASSES, batch, differences, moving, spiking
 from tests.strategies import seeds
 
@@ -309,3 +317,19 @@ def test_an_objective_of_heads_alone_wants_no_teacher():
     params, (x, labels) = moving(model, 0), batch(model, 0, 3)
     with pytest.raises(ConfigError, match="do not fit together"):
         gradient(model, params, x, labels, ESD, Taught(np.zeros((4, CLASSES))), method="bptt")
+
+
+@pytest.mark.parametrize("method", ["ratebp", "bptt"])
+def test_a_student_with_branches_is_trained_and_deployed_without_them(method):
+    dataset = few()
+    student = mlp((64, 24, 16, 10), Spiking(LIF()))
+    model = with_heads(student, branches(student))
+    objective = SelfDistillation(tuple(model.heads))
+    config = FitConfig(epochs=15, batch=25, rate=2e-2, method=method)
+    fitted = fit(model, model.initial(0), dataset, Direct(4), objective, config)
+    assert fitted.history[-1].loss < 0.5 * fitted.history[0].loss
+    assert fitted.history[-1].validation_accuracy > 0.7
+    bare, params = model.bare(fitted.params)
+    assert bare == student
+    one, two = (predict(m, p, dataset, dataset.test, Direct(4)) for m, p in ((model, fitted.params), (bare, params)))
+    assert np.array_equal(one, two)
