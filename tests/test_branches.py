@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from eventsim import LIF
+from eventsim import IF, LIF, MTJ
 from eventsim.errors import NetworkError
+from eventsim.parallel import ALONE, Workers
 from eventsim.training import (
     CrossEntropy,
     Head,
@@ -151,6 +152,32 @@ def test_branches_teach_and_vanish(name, method):
     assert own.keys() == plain.initial(0).keys()
     assert weights(own) < weights(params)
     assert np.array_equal(bare.logits(own, x), model.logits(params, x))
+
+
+@pytest.mark.parametrize("unit", [UNIT, Spiking(MTJ(), "triangle"), Spiking(IF(reset_mode="soft"))])
+def test_behind_the_first_neurons_one_step_is_all_of_backpropagation(unit):
+    """A branch gives every tick an equal share of its gradient: kappa is what BPTT makes of it."""
+    model = esd(mlp((7, 6, 5, 4), unit))
+    params, rng = model.initial(1), np.random.default_rng(2)
+    params = {name: value.astype(np.float64) for name, value in params.items()}
+    x, labels = rng.normal(0.5, 1, (5, 6, 7)), rng.integers(0, 4, 5)
+    objective = SelfDistillation(("branch_1",), alpha_final=0.0, beta=0.0)
+    one, two = (gradient(model, params, x[:, :1], labels, objective, ticks=6, method=m) for m in ("ratebp", "bptt"))
+    assert one.value == two.value
+    assert one.params["0/weight"].any()
+    for name in one.params:
+        assert one.params[name] == pytest.approx(two.params[name], rel=1e-9, abs=1e-12), name
+
+
+def test_no_bit_depends_on_the_number_of_threads():
+    model = esd(resnet18(UNIT, inputs=(8, 8, 3), width=1 / 8))
+    params, rng = model.initial(0), np.random.default_rng(0)
+    x, labels = rng.normal(0.5, 1, (16, 1, *model.inputs)).astype(np.float32), rng.integers(0, 10, 16)
+    objective = SelfDistillation(tuple(model.heads))
+    with Workers(2) as two:
+        found = [gradient(model, params, x, labels, objective, ticks=3, workers=w) for w in (ALONE, two)]
+    for name, value in found[0].params.items():
+        assert np.array_equal(value, found[1].params[name]), name
 
 
 def test_a_regressor_makes_maps_of_the_channels_of_a_teacher():
