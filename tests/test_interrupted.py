@@ -49,7 +49,7 @@ def forked(work):
     return child
 
 
-def ended(child, *, within=20.0):
+def ended(child, *, within=120.0):
     """Exit code of a child."""
     end = time.monotonic() + within
     while time.monotonic() < end:
