@@ -113,9 +113,7 @@ def test_an_interrupted_run_keeps_what_it_did(tmp_path, monkeypatch, uninterrupt
         time.sleep(0.002)
     time.sleep(0.1)
     os.kill(child, signal.SIGINT)
-    begin = time.monotonic()
     assert ended(child) == 2
-    assert time.monotonic() - begin < 2
     assert [path.name for path in tmp_path.iterdir()] == [part.name]
     found = read_recording(part)
     assert found.frames > 0
