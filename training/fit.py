@@ -107,7 +107,7 @@ def fit(
     FiringWarning
         A layer fires in less than 0.1 % or more than 95 % of ticks over an epoch; once for each layer.
     """
-    _check(model, params, dataset, encoder, objective, config, teacher)
+    check_fit(model, params, dataset, encoder, objective, config, teacher)
     check_threads(threads)
     place, total = None if folder is None else Path(folder), config.epochs * len(dataset.train)
     with Workers(threads) as workers:
@@ -141,7 +141,7 @@ def _fitted(at: Standing) -> Fitted:
     return Fitted(at.best, best, list(at.history))
 
 
-def _check(
+def check_fit(
     model: Model,
     params: Params,
     dataset: Dataset,
