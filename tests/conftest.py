@@ -1,5 +1,6 @@
 """Hypothesis profiles: ``dev`` by default, ``ci`` and ``thorough`` through HYPOTHESIS_PROFILE."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -10,6 +11,8 @@ settings.register_profile("dev", deadline=None, max_examples=50, print_blob=True
 settings.register_profile("ci", deadline=None, max_examples=100, print_blob=True, derandomize=True)
 settings.register_profile("thorough", deadline=None, max_examples=2000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+gc.set_threshold(100_000, 20, 20)  # compilation makes objects by the million and leaves little garbage
 
 
 @pytest.fixture

@@ -200,8 +200,7 @@ def test_never_two_are_alone(tmp_path):
     inside, most, held = [], [], []
 
     def take():
-        end = time.monotonic() + 1
-        while time.monotonic() < end:
+        while len(held) < 300:
             try:
                 with alone(tmp_path / "run.h5"):
                     inside.append(1)
@@ -218,7 +217,6 @@ def test_never_two_are_alone(tmp_path):
     for thread in threads:
         thread.join()
     assert max(most) == 1
-    assert len(held) > 100
     assert list(tmp_path.iterdir()) == []
 
 

@@ -144,7 +144,7 @@ def test_a_line_beside_the_values_is_the_drive_that_it_stands_for(neuron, seed, 
     values = rng.normal(size=(2, 1 if static else ticks, 350, 7))
     line = rng.normal(1, 0.3, (ticks, 7)), rng.normal(0, 0.3, (ticks, 7))
     layer, x = Spiking(neuron), Signal(values, *line)
-    drive = np.broadcast_to(x.plain(), (2, ticks, 350, 7)).reshape(2, ticks, -1)
+    drive = np.repeat(x.plain(), ticks // x.plain().shape[1], axis=1).reshape(2, ticks, -1)
     mode = Mode(ticks, "ratebp")
     step, plain = layer.forward({}, x, mode), layer.forward({}, Signal(drive), mode)
     assert np.array_equal(step.signal.values.reshape(drive.shape), plain.signal.values)

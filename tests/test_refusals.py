@@ -12,6 +12,8 @@ from eventsim.training import (
     Direct,
     FitConfig,
     GaussianThreshold,
+    LogitsTeacher,
+    Online,
     SoftTargets,
     Taught,
     fit,
@@ -72,9 +74,9 @@ def test_a_teacher_that_nobody_listens_to_is_refused_and_so_is_a_missing_one(alp
     taught = None if teacher is None else Taught(teacher)
     with pytest.raises(ConfigError, match="do not fit together"):
         gradient(model, model.initial(0), np.zeros((3, 1, 4), np.float32), LABELS, objective, taught)
-    model, logits = relu_mlp((64, 10)), None if teacher is None else np.zeros((1797, 10))
+    model, given = relu_mlp((64, 10)), None if teacher is None else Online(LogitsTeacher(np.zeros((1797, 10))), digits)
     with pytest.raises(ConfigError, match="do not fit together"):
-        fit(model, model.initial(0), digits, Direct(), objective, FitConfig(1), teacher=logits)
+        fit(model, model.initial(0), digits, Direct(), objective, FitConfig(1), teacher=given)
 
 
 def of_images(image):

@@ -109,7 +109,9 @@ class GlobalPool(Parameterless):
             return Back(None)
         places = int(np.prod(kept[:-1]))
         each = (grad / grad.dtype.type(places)).reshape(*grad.shape[:2], *(1,) * (len(kept) - 1), -1)
-        return Back(np.ascontiguousarray(np.broadcast_to(each, (*grad.shape[:2], *kept))))
+        out = np.empty((*grad.shape[:2], *kept), grad.dtype)
+        out[...] = each
+        return Back(out)
 
 
 class _Routes(NamedTuple):
