@@ -2,17 +2,22 @@
 
 import datetime
 import tomllib
+from dataclasses import dataclass
+from typing import Annotated
 
 import pytest
 from click.testing import CliRunner
+from pydantic import ValidationError
 
 from eventsim import IF, MTJ
+from eventsim.checks import one_number
 from eventsim.cli import main, program
 from eventsim.errors import ConfigError, InputError
 from eventsim.training import AdamW, CrossEntropy, Direct, FitConfig, SoftTargets, load, two_conv
 from eventsim.training.augment import Shift
-from eventsim.training.catalogue import OBJECTIVES
+from eventsim.training.catalogue import OBJECTIVES, Term
 from eventsim.training.describe import described
+from eventsim.training.entries import Entry, OneOf, Table
 from eventsim.training.linear import Grid
 from eventsim.training.objective import Objective
 from eventsim.training.recipe import checked, read
@@ -62,6 +67,28 @@ def test_names_are_those_of_the_classes():
     for name, table in OBJECTIVES.tables.items():
         assert issubclass(table.made_by, Objective)
         assert name.replace("_", "") == table.made_by.__name__.lower()
+    assert {"cross_entropy", "soft_targets", "partial_l2"} <= OBJECTIVES.tables.keys()
+
+
+@dataclass(frozen=True)
+class Biased(CrossEntropy):
+    """An objective with options that are called as those of all are."""
+
+    weight: float = 1.0
+
+    def __post_init__(self):
+        one_number("weight", self.weight, 0, 1, repair="weight=1", kind=ConfigError)
+
+
+def test_an_option_of_the_name_of_one_that_all_have():
+    class Recipe(Table):
+        one: Annotated[Entry, OneOf({"biased": Biased, "other": CrossEntropy}, base=Term)]
+
+    found = Recipe(one={"type": "biased", "weight": 2.0, "own_weight": 0.5, "gain": 3.0}).one
+    assert found.make() == 2.0 * Biased(gain=3.0, weight=0.5)
+    with pytest.raises(ValidationError) as error:
+        Recipe(one={"type": "biased", "own_weight": 2.0})
+    assert error.value.errors()[0]["ctx"]["under"] == "own_weight"
 
 
 FAULTS = [

@@ -11,7 +11,7 @@ from eventsim.training.fit import Fitted, fit
 from eventsim.training.form import Form
 from eventsim.training.front import cut
 from eventsim.training.gradient import gradient
-from eventsim.training.label_objective import CrossEntropy, SquaredError
+from eventsim.training.label_objective import BrierScore, CrossEntropy, SquaredError
 from eventsim.training.lessons import Online
 from eventsim.training.logits import LogitsTeacher
 from eventsim.training.model import Head, Model
@@ -32,6 +32,7 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "BrierScore",
     "CrossEntropy",
     "Dataset",
     "Direct",

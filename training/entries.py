@@ -51,14 +51,22 @@ class Entry(Table):
     """A table that something is made of."""
 
     made_by: ClassVar[Callable[..., Any]]
+    own: ClassVar[Mapping[str, str]] = {}
+    """Parameters of the function whose keys are others, as their names are those of keys that all such tables have."""
 
     def options(self, without: str = "") -> dict[str, Any]:
         """What was given, as the function wants it."""
-        return {name: _made(getattr(self, name)) for name in self.model_fields_set - {"type", without}}
+        given = [name for name in type(self).model_fields if name in self.model_fields_set - {"type", without}]
+        return {name: _made(getattr(self, name)) for name in given}
 
     def make(self, without: str = "", **more: Any) -> Any:
         """What the table asks for, with an option left out."""
-        return type(self).made_by(**self.options(without), **more)
+        return self.call(self.options(without) | more)
+
+    def call(self, options: Mapping[str, Any]) -> Any:
+        """What the function makes of options."""
+        own = type(self).own
+        return type(self).made_by(**{own.get(name, name): value for name, value in options.items()})
 
     @model_validator(mode="after")
     def _makes(self) -> Entry:
@@ -104,13 +112,15 @@ def entry(
     base : type
         With keys that all tables of its kind have.
     """
-    hints, options = get_type_hints(function), {}
+    hints, options, own = get_type_hints(function), {}, {}
     for name, parameter in inspect.signature(function).parameters.items():
         if name not in skipped:
             required = parameter.default is inspect.Parameter.empty
-            options[name] = (types.get(name, hints[name]), ... if required else None)
+            key = f"own_{name}" if name in base.model_fields else name
+            own[key] = name
+            options[key] = (types.get(name, hints[name]), ... if required else None)
     made: Any = create_model(function.__name__, __base__=base, **options)  # type: ignore[call-overload]
-    made.made_by = staticmethod(function)
+    made.made_by, made.own = staticmethod(function), own
     return made  # type: ignore[no-any-return]
 
 

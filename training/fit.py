@@ -126,7 +126,7 @@ def fit(
                 for note in at.history[-1].warnings:
                     warnings.warn(f"{note}, epoch {len(at.history)}", FiringWarning, stacklevel=2)
                 report(at.history[-1])
-    return _fitted(at)
+    return fitted(at)
 
 
 def _pause(interrupts: Interrupts, keeper: Keeper, at: Standing) -> None:
@@ -136,7 +136,8 @@ def _pause(interrupts: Interrupts, keeper: Keeper, at: Standing) -> None:
         interrupts.let()
 
 
-def _fitted(at: Standing) -> Fitted:
+def fitted(at: Standing) -> Fitted:
+    """What a training that stands here has found."""
     best = max(at.history, key=lambda epoch: (epoch.validation_accuracy, epoch.epoch))
     return Fitted(at.best, best, list(at.history))
 
