@@ -3,6 +3,7 @@
 import datetime
 import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import pytest
@@ -197,3 +198,9 @@ def test_the_command_refuses(tmp_path, monkeypatch, capsys):
 
 def test_help():
     assert "--threads" in CliRunner().invoke(program, ["distil", "--help"]).output
+
+
+def test_the_recipe_of_the_documentation(digits):
+    text = (Path(__file__).parent.parent / "docs" / "distillation.md").read_text("utf-8")
+    recipe = checked(tomllib.loads(text.split("```toml\n")[1].split("```")[0]))
+    assert [task.name for task in tasks(recipe, digits)] == ["teacher", "student"]
