@@ -1,5 +1,6 @@
 """Training: data, teachers and their cache, students of MTJ neurons, and the way from one to the other."""
 
+from eventsim.training.branches import branches, regressor, stage_ends, with_heads
 from eventsim.training.builders import mlp, mtj_mlp, relu_mlp, weights
 from eventsim.training.cache import TeacherCache
 from eventsim.training.cachewriter import cached
@@ -11,6 +12,7 @@ from eventsim.training.fit import Fitted, fit
 from eventsim.training.form import Form
 from eventsim.training.front import cut
 from eventsim.training.gradient import gradient
+from eventsim.training.heads_objective import SelfDistillation, TemporalEfficient, TemporalSelfDistillation
 from eventsim.training.label_objective import BrierScore, CrossEntropy, SquaredError
 from eventsim.training.lessons import Online
 from eventsim.training.logits import LogitsTeacher
@@ -24,6 +26,7 @@ from eventsim.training.plan import FitConfig
 from eventsim.training.predict import accuracy, predict
 from eventsim.training.resnets import resnet18, resnet19, wide_resnet16
 from eventsim.training.soft_objective import SoftTargets
+from eventsim.training.spike_objective import SlidingL1, SlidingL2, SpikeDistillation, SpikeKL, SpikeL1, SpikeL2
 from eventsim.training.taught import Taught
 from eventsim.training.teachers import FunctionTeacher, ModelTeacher
 from eventsim.training.views import Views
@@ -52,12 +55,22 @@ __all__ = [
     "Online",
     "OnnxTeacher",
     "PartialL2",
+    "SelfDistillation",
+    "SlidingL1",
+    "SlidingL2",
     "SoftTargets",
+    "SpikeDistillation",
+    "SpikeKL",
+    "SpikeL1",
+    "SpikeL2",
     "SquaredError",
     "Taught",
     "TeacherCache",
+    "TemporalEfficient",
+    "TemporalSelfDistillation",
     "Views",
     "accuracy",
+    "branches",
     "cached",
     "cut",
     "fit",
@@ -67,14 +80,17 @@ __all__ = [
     "mlp",
     "mtj_mlp",
     "predict",
+    "regressor",
     "relu_mlp",
     "resnet18",
     "resnet19",
     "six_conv",
+    "stage_ends",
     "to_events",
     "to_network",
     "two_conv",
     "vgg11",
     "weights",
     "wide_resnet16",
+    "with_heads",
 ]
