@@ -9,6 +9,7 @@ import click
 
 import eventsim
 from eventsim.cli_cache import cache, data_folder
+from eventsim.cli_distil import distil
 from eventsim.errors import InputError, OutputError
 
 REFUSED = 2
@@ -22,6 +23,7 @@ def program() -> None:
 
 
 program.add_command(cache)
+program.add_command(distil)
 
 
 @program.command()

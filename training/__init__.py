@@ -13,7 +13,7 @@ from eventsim.training.form import Form
 from eventsim.training.front import cut
 from eventsim.training.gradient import gradient
 from eventsim.training.heads_objective import SelfDistillation, TemporalEfficient, TemporalSelfDistillation
-from eventsim.training.label_objective import CrossEntropy, SquaredError
+from eventsim.training.label_objective import BrierScore, CrossEntropy, SquaredError
 from eventsim.training.lessons import Online
 from eventsim.training.logits import LogitsTeacher
 from eventsim.training.model import Head, Model
@@ -35,6 +35,7 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "BrierScore",
     "CrossEntropy",
     "Dataset",
     "Direct",

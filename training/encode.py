@@ -104,6 +104,16 @@ class GaussianThreshold:
                 repair="GaussianThreshold(ticks=4, seed=0, std=0.25)",
             )
 
+    @classmethod
+    def for_standardised(cls, ticks: int, seed: int) -> GaussianThreshold:
+        """For values of mean 0 and deviation 1, to the letter of Li et al.: ``P(spike) = Phi(x)``."""
+        return cls(ticks, seed, 0.0, 1.0)
+
+    @classmethod
+    def for_images(cls, ticks: int, seed: int) -> GaussianThreshold:
+        """For values from 0 to 1: black pixels hardly ever fire, P = 0.02."""
+        return cls(ticks, seed, 0.5, 0.25)
+
     def prepare(self, x: Array) -> Array:
         """Probability of a spike, for values ``x``."""
         return np.asarray(ndtr((x - np.float32(self.mean)) / np.float32(self.std)))

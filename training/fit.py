@@ -107,7 +107,7 @@ def fit(
     FiringWarning
         A layer fires in less than 0.1 % or more than 95 % of ticks over an epoch; once for each layer.
     """
-    _check(model, params, dataset, encoder, objective, config, teacher)
+    check_fit(model, params, dataset, encoder, objective, config, teacher)
     check_threads(threads)
     place, total = None if folder is None else Path(folder), config.epochs * len(dataset.train)
     with Workers(threads) as workers:
@@ -126,7 +126,7 @@ def fit(
                 for note in at.history[-1].warnings:
                     warnings.warn(f"{note}, epoch {len(at.history)}", FiringWarning, stacklevel=2)
                 report(at.history[-1])
-    return _fitted(at)
+    return fitted(at)
 
 
 def _pause(interrupts: Interrupts, keeper: Keeper, at: Standing) -> None:
@@ -136,12 +136,13 @@ def _pause(interrupts: Interrupts, keeper: Keeper, at: Standing) -> None:
         interrupts.let()
 
 
-def _fitted(at: Standing) -> Fitted:
+def fitted(at: Standing) -> Fitted:
+    """What a training that stands here has found."""
     best = max(at.history, key=lambda epoch: (epoch.validation_accuracy, epoch.epoch))
     return Fitted(at.best, best, list(at.history))
 
 
-def _check(
+def check_fit(
     model: Model,
     params: Params,
     dataset: Dataset,

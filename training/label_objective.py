@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from eventsim.checks import one_number
 from eventsim.errors import ConfigError
-from eventsim.training.label_loss import cross_entropy, squared_error
+from eventsim.training.label_loss import brier_score, cross_entropy, squared_error
 from eventsim.training.objective import Labels, Objective, Value
 from eventsim.training.produced import Produced, Slopes
 from eventsim.training.taught import Taught
@@ -48,4 +48,13 @@ class SquaredError(Objective):
 
     def __call__(self, produced: Produced, labels: Labels, taught: Taught | None = None, done: float = 1.0) -> Value:
         value, slope = squared_error(produced.logits, labels)
+        return Value(value, Slopes(slope))
+
+
+@dataclass(frozen=True)
+class BrierScore(Objective):
+    """Mean squared error of the probabilities against one-hot labels: equation 4 of Li et al. for a teacher."""
+
+    def __call__(self, produced: Produced, labels: Labels, taught: Taught | None = None, done: float = 1.0) -> Value:
+        value, slope = brier_score(produced.logits, labels)
         return Value(value, Slopes(slope))

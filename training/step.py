@@ -103,7 +103,12 @@ class Training:
             yield order[first : first + batch]
 
     def step(self, at: Standing, ids: Ints) -> Standing:
-        """Where the training stands after a batch.
+        """Where the training stands after a batch, with what its teacher says; see :meth:`learn`."""
+        taught = None if self.teacher is None else self.teacher.batch(ids, self.teacher.views.of(at.epoch))
+        return self.learn(at, ids, taught)
+
+    def learn(self, at: Standing, ids: Ints, taught: Taught | None) -> Standing:
+        """Where the training stands after a batch that somebody said something about.
 
         Raises
         ------
@@ -112,7 +117,6 @@ class Training:
         """
         begin, config = time.perf_counter(), self.config
         signal, labels = self._signal(ids, at.epoch), self.dataset.labels[ids]
-        taught = None if self.teacher is None else self.teacher.batch(ids, self.teacher.views.of(at.epoch))
         rate = config.rate * config.schedule(at.steps / self.steps)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite is found below
             found = self._gradient(at, signal, labels, taught)

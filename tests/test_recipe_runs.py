@@ -1,0 +1,215 @@
+"""Runs of recipes: killed anywhere they end with the bits of a run in one go; folders of other runs are left alone."""
+
+import json
+import os
+import random
+import signal
+import time
+import tomllib
+
+import pytest
+
+from eventsim.cli import main
+from eventsim.errors import CheckpointError, OutputError
+from eventsim.parallel import cores
+from eventsim.training import run
+from eventsim.training.monitor import TIMES
+from eventsim.training.recipe import checked
+from eventsim.training.run import run_recipe
+from tests.recipe_cases import RECIPE, changed
+from tests.test_interrupted import FORKS, ended, forked
+
+ASSISTANT = {
+    "name": "assistant",
+    "teacher": "student",
+    "model": {"type": "relu_mlp", "sizes": [64, 8, 10]},
+    "encoder": {"type": "direct"},
+    "objective": [{"type": "soft_targets"}],
+    "training": {"epochs": 1, "batch": 32},
+}
+
+
+def chain():
+    """Teacher, assistant and student."""
+    table = changed()
+    table["stage"].append(ASSISTANT)
+    return checked(table)
+
+
+def contents(folder):
+    """What a run left, without times."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.name == "metrics.jsonl":
+            lines = [json.loads(line) for line in path.read_text().splitlines()]
+            found[name] = [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
+        elif path.name == "checkpoint.h5":
+            found[name] = None  # with times; what it holds decides the caches and the fingerprints in the results
+        elif path.is_file():
+            found[name] = path.read_bytes()
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole") / "run"
+    return run_recipe(chain(), out), contents(out)
+
+
+def test_what_a_run_leaves(whole):
+    ran, left = whole
+    stages = ("teacher", "student", "assistant")
+    files = {f"{name}/{file}" for name in stages for file in ("checkpoint.h5", "metrics.jsonl")}
+    assert left.keys() == {"recipe.json", "results.json", "teacher.h5", "student.h5"} | files
+    assert ran.new
+    assert len(ran.seconds) == 3
+    assert [found["stage"] for found in ran.results] == list(stages)
+    assert json.loads(left["results.json"]) == ran.results
+    teacher, student, _ = ran.results
+    assert teacher["firing_rates"] == {}
+    assert student["firing_rates"].keys() == {"1"}
+    assert student["epochs"] == 2
+    assert student["weights"] == 64 * 12 + 12 + 12 * 10 + 10  # without its head
+    assert 0.1 < teacher["test_accuracy"] <= 1
+
+
+def test_no_number_depends_on_threads(tmp_path, whole):
+    run_recipe(chain(), tmp_path / "run", threads=min(2, cores()))
+    assert contents(tmp_path / "run") == whole[1]
+
+
+def test_progress_is_told(tmp_path):
+    told = []
+    run_recipe(checked(changed()), tmp_path / "run", progress=lambda *now: told.append(now))
+    assert told[0] == ("teacher", 0, 2)
+    assert ("teacher, cache", 2 * 897, 2 * 897) in told
+    assert told[-1] == ("student", 2, 2)
+
+
+class Killed(BaseException):
+    """What stands for the end of a process."""
+
+
+@pytest.mark.parametrize("name", ["fit", "cached", "results", "write_json"])
+@pytest.mark.parametrize("call", [1, 2])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_run_that_ends_at_any_stage_goes_on(tmp_path, whole, monkeypatch, name, call, after):
+    owner = {"fit": run, "cached": run.Task, "results": run.Task, "write_json": run.store}[name]
+    usual, calls = getattr(owner, name), iter(range(1, 100))
+
+    def killed(*arguments, **more):
+        now = next(calls) == call
+        if now and not after:
+            raise Killed
+        found = usual(*arguments, **more)
+        if now:
+            raise Killed
+        return found
+
+    monkeypatch.setattr(owner, name, killed)
+    with pytest.raises(Killed):
+        run_recipe(chain(), tmp_path / "run")
+    monkeypatch.undo()
+    again = run_recipe(chain(), tmp_path / "run")
+    assert again.new != (name == "write_json" and call == 2 and after)
+    assert again.results == whole[0].results
+    assert contents(tmp_path / "run") == whole[1]
+
+
+@FORKS
+@pytest.mark.parametrize("seed", range(3))
+def test_a_run_that_is_killed_again_and_again(tmp_path, whole, seed):
+    moments, code, kills = random.Random(seed), None, 0
+    while code != 0:
+        child = forked(lambda: run_recipe(chain(), tmp_path / "run"))
+        if kills < 8:
+            time.sleep(moments.uniform(0.05, 0.6))
+            os.kill(child, signal.SIGKILL)
+        code = ended(child, within=120)
+        assert code in (0, -signal.SIGKILL)
+        kills += 1
+    left = contents(tmp_path / "run")
+    left.pop("results.json.lock", None)
+    assert left == whole[1]
+
+
+def test_a_finished_run_is_read(tmp_path, whole, monkeypatch):
+    out = tmp_path / "run"
+    run_recipe(chain(), out)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    monkeypatch.setattr(run, "fit", None)
+    again = run_recipe(chain(), out)
+    assert not again.new
+    assert again.results == whole[0].results
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+OTHERS = [
+    ("stage.1.objective.1.temperature", 2.0),
+    ("stage.0.seed", 4),
+    ("stage.1.training.epochs", 3),
+    ("stage.0.cache.views.seed", 2),
+]
+
+
+@pytest.mark.parametrize(("place", "value"), OTHERS)
+@pytest.mark.parametrize("finished", [True, False])
+def test_another_recipe_in_the_folder_is_refused(tmp_path, monkeypatch, place, value, finished):
+    out = tmp_path / "run"
+    if not finished:
+        monkeypatch.setattr(run, "fit", lambda *arguments, **more: (_ for _ in ()).throw(Killed()))
+        with pytest.raises(Killed):
+            run_recipe(checked(changed()), out)
+    else:
+        run_recipe(checked(changed()), out)
+    before = contents(out)
+    with pytest.raises(CheckpointError, match=rf"(?s)another run.*{place} = .*{place} = {value}"):
+        run_recipe(checked(changed(place, value)), out)
+    assert contents(out) == before
+
+
+def test_how_often_a_checkpoint_is_kept_may_change(tmp_path):
+    run_recipe(checked(changed()), tmp_path / "run")
+    assert not run_recipe(checked(changed("stage.1.training.checkpoint_every", 7)), tmp_path / "run").new
+
+
+@pytest.mark.parametrize("content", ["notes", "recipe.json"])
+def test_a_folder_of_something_else_is_refused(tmp_path, content):
+    (tmp_path / content).write_text("mine")
+    with pytest.raises(OutputError, match="something else than a run"):
+        run_recipe(checked(changed()), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [content]
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(OutputError, match="something else than a run"):
+        run_recipe(checked(changed()), tmp_path / "run")
+
+
+def test_two_runs_do_not_meet(tmp_path):
+    refused = []
+
+    def second(stage, done, total):
+        if not refused:
+            refused.append(stage)
+            with pytest.raises(OutputError, match="another run"):
+                run_recipe(checked(changed()), tmp_path / "run")
+
+    run_recipe(checked(changed()), tmp_path / "run", progress=second)
+    assert refused == ["teacher"]
+
+
+def test_the_command(tmp_path, monkeypatch, capsys):
+    path, out = tmp_path / "a.toml", tmp_path / "run"
+    path.write_text(RECIPE)
+    assert tomllib.loads(RECIPE) == changed()
+    for said in ("Results: ", "nothing was changed"):
+        monkeypatch.setattr("sys.argv", ["eventsim", "distil", str(path), "--out", str(out), "--threads", "1"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 0
+        shown = capsys.readouterr().out
+        assert said in shown
+        assert "student" in shown

@@ -1,0 +1,178 @@
+"""Recipes: chains of trainings, each the teacher of a later one, as a file says them; ``docs/distillation.md``."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from eventsim.errors import ConfigError, InputError
+from eventsim.keys import SEED_LIMIT
+from eventsim.training.catalogue import ENCODERS, FORM, HEAD, MODELS, OBJECTIVES, TRAINING, VIEWS
+from eventsim.training.data import LOADERS
+from eventsim.training.encode import Encoder
+from eventsim.training.entries import TAG, Entry, Table, fault, unknown
+from eventsim.training.form import Form
+from eventsim.training.model import Model
+from eventsim.training.objective import Objective
+from eventsim.training.plan import FitConfig
+from eventsim.training.views import Views
+
+
+class Data(Table):
+    """What is learned from."""
+
+    name: str
+
+    @field_validator("name")
+    @classmethod
+    def _loads(cls, name: str) -> str:
+        if name not in LOADERS:
+            raise fault(unknown(name, list(LOADERS)))
+        return name
+
+
+class Asked(Table):
+    """What a stage is asked as a teacher, and how its answers are kept."""
+
+    features: tuple[str, ...] = ()
+    spikes: bool = False
+    views: Annotated[Entry, VIEWS] | None = None
+    form: Annotated[Entry, FORM] | None = None
+
+    def seen(self) -> Views:
+        """The views it is asked about."""
+        return Views() if self.views is None else self.views.make()
+
+    def kept(self) -> Form:
+        """How its answers are kept."""
+        return Form() if self.form is None else self.form.make()
+
+
+class Stage(Table):
+    """A training, and what its model is asked afterwards."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
+    teacher: str | None = None
+    seed: Annotated[int, Field(ge=0, lt=SEED_LIMIT)] = 0
+    model: Annotated[Entry, MODELS]
+    heads: dict[str, Annotated[Entry, HEAD]] = Field(default={})
+    encoder: Annotated[Entry, ENCODERS]
+    objective: tuple[Annotated[Entry, OBJECTIVES], ...]
+    training: Annotated[Entry, TRAINING]
+    cache: Asked | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Stage:
+        if not self.objective:
+            raise fault("at least one", "objective")
+        try:
+            self.network()
+        except InputError as error:
+            raise fault(f"{error.what} Expected: {error.expected}", "heads") from None
+        return self
+
+    def network(self) -> Model:
+        """The model, with the heads of the stage beside its own."""
+        model: Model = self.model.make()
+        own = {name: head.make() for name, head in self.heads.items()}
+        return Model(model.layers, model.inputs, {**model.heads, **own}) if own else model
+
+    def encoding(self) -> Encoder:
+        """The encoder."""
+        return self.encoder.make()  # type: ignore[no-any-return]
+
+    def aim(self) -> Objective:
+        """The sum of its objectives."""
+        terms: list[Objective] = [term.make() for term in self.objective]
+        return reduce(add, terms)
+
+    def plan(self) -> FitConfig:
+        """How it is trained."""
+        return self.training.make(seed=self.seed)  # type: ignore[no-any-return]
+
+
+class Recipe(Table):
+    """A data set, and the stages in their order."""
+
+    data: Data
+    stage: tuple[Stage, ...]
+
+    @model_validator(mode="after")
+    def _chained(self) -> Recipe:
+        if not self.stage:
+            raise fault("at least one", "stage")
+        names = [stage.name for stage in self.stage]
+        for i, stage in enumerate(self.stage):
+            if stage.name.lower() in [name.lower() for name in names[:i]]:
+                raise fault("a name that no stage before has", f"stage.{i}.name")
+            if stage.teacher is not None and stage.teacher not in names[:i]:
+                raise fault(f"an earlier stage: {', '.join(names[:i]) or 'there is none'}", f"stage.{i}.teacher")
+        return self
+
+    def asked(self, stage: Stage) -> Asked | None:
+        """What a stage is asked: what it says, or its logits if it is the teacher of another."""
+        taught = any(other.teacher == stage.name for other in self.stage)
+        return Asked() if taught and stage.cache is None else stage.cache
+
+
+def read(path: Path) -> Recipe:
+    """Read a recipe, a TOML file.
+
+    Raises
+    ------
+    ConfigError
+        There is no such file, it is no TOML, or entries are unknown, missing or unusable; each is named by its path.
+    """
+    try:
+        return checked(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
+        raise ConfigError(
+            "The recipe cannot be read.",
+            given=f"{path}: {cause}",
+            expected="a TOML file",
+            repair="a recipe like examples/li.toml",
+        ) from None
+
+
+def checked(table: dict[str, Any]) -> Recipe:
+    """A recipe from its table, if all of it is usable; raises :class:`ConfigError` otherwise."""
+    try:
+        return Recipe.model_validate(_frozen(table))
+    except ValidationError as error:
+        faults = [(_path(one), one["msg"]) for one in error.errors()]
+        raise ConfigError(
+            "The recipe is not usable.",
+            given="; ".join(f"{'.'.join(path)} = {_at(table, path)}" for path, _ in faults),
+            expected="; ".join(f"{'.'.join(path)}: {text}" for path, text in faults),
+            repair="correct these entries; the first stage is stage.0",
+        ) from None
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, at any depth."""
+    if isinstance(value, dict):
+        return {name: _frozen(part) for name, part in value.items()}
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+def _path(one: Any) -> list[str]:
+    """Path of a fault, without the types that were chosen on the way."""
+    under = one.get("ctx", {}).get("under")
+    parts = [*one["loc"], *([] if under is None else str(under).split("."))]
+    return [str(part) for part in parts if not str(part).startswith(TAG)]
+
+
+def _at(table: Any, path: list[str]) -> str:
+    """What stands at a path."""
+    for part in path:
+        try:
+            table = table[int(part)] if isinstance(table, list) else table[part]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return "missing"
+    return json.dumps(table, default=str)

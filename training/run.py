@@ -1,0 +1,186 @@
+"""Running a recipe: its stages one after the other, each kept on disk, in a folder that can be gone on with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import eventsim
+from eventsim import store
+from eventsim.columns import locked, writing
+from eventsim.errors import CheckpointError, OutputError
+from eventsim.parallel import Workers, check_threads
+from eventsim.training.cache import TeacherCache
+from eventsim.training.data import Dataset, load
+from eventsim.training.describe import difference
+from eventsim.training.fit import Fitted, fit
+from eventsim.training.layer import Params
+from eventsim.training.recipe import Recipe
+from eventsim.training.stages import Task, tasks
+
+RECIPE, RESULTS = "recipe.json", "results.json"
+Progress = Callable[[str, int, int], None]
+"""Called as ``progress(stage, done, total)``."""
+
+
+class Ran(NamedTuple):
+    """What a run found."""
+
+    results: list[dict[str, Any]]
+    """For each stage: accuracies, epochs, weights, firing rates."""
+    seconds: list[float]
+    """Training time of each stage, over all calls."""
+    new: bool
+    """Whether anything was left to do."""
+
+
+def run_recipe(
+    recipe: Recipe,
+    out: Path,
+    *,
+    data: Path | None = None,
+    threads: int = 1,
+    progress: Progress = lambda stage, done, total: None,
+) -> Ran:
+    """Train the stages of a recipe in their order, each with the cache of its teacher.
+
+    Whatever ends it, the same call goes on from what is in the folder, and ends with the bits of a run in one go.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    out : path
+        Run folder (``docs/formats.md``), made if it is not there.
+    data : path, optional
+        Folder with the data set, where it needs one.
+    threads : int
+        No number depends on it.
+    progress : callable, optional
+
+    Returns
+    -------
+    Ran
+
+    Raises
+    ------
+    InputError
+        Data or stages do not fit together, before any training; the folder is that of another run, or a training
+        diverged.
+    """
+    check_threads(threads)
+    dataset = load(recipe.data.name, data)
+    identity = _identity(recipe, dataset)
+    _check_folder(out, identity)
+    if (out / RESULTS).exists():
+        return Ran(json.loads((out / RESULTS).read_text("utf-8")), _seconds(recipe, out), False)
+    chain = tasks(recipe, dataset)
+    with writing(out, "nothing was touched"):
+        out.mkdir(parents=True, exist_ok=True)
+    with locked(out / RESULTS, str(out)), Workers(threads) as workers:
+        _check_folder(out, identity)  # another run may have begun it in the meantime
+        for left in out.glob(".*.part"):
+            left.unlink()  # of a process that was killed
+        store.write_json(out / RECIPE, identity)
+        results = _Run(out, dataset, {task.name: task for task in chain}, workers, threads, progress)()
+        store.write_json(out / RESULTS, results)
+    return Ran(results, _seconds(recipe, out), True)
+
+
+class _Run(NamedTuple):
+    """A run in its folder."""
+
+    out: Path
+    dataset: Dataset
+    tasks: dict[str, Task]
+    workers: Workers
+    threads: int
+    progress: Progress
+
+    def __call__(self) -> list[dict[str, Any]]:
+        """Results of all stages."""
+        trained: dict[str, Params] = {}
+        results = []
+        for name, task in self.tasks.items():
+            fitted = self.fit(task, trained)
+            trained[name] = fitted.params
+            if task.asked is not None:
+                total = task.asked.seen().count * len(self.dataset.train)
+                show = partial(self.tell, f"{name}, cache", total)
+                self.cached(task, fitted.params, memory=0, show=show).close()
+            results.append(task.results(fitted, self.dataset, self.workers))
+        return results
+
+    def fit(self, task: Task, trained: dict[str, Params]) -> Fitted:
+        """Train a stage, or go on with it, or read it."""
+        epochs = task.config.epochs
+        self.progress(task.name, 0, epochs)
+        teacher = None if task.teacher is None else self.cached(self.tasks[task.teacher], trained[task.teacher])
+        try:
+            fitted = fit(
+                task.model,
+                task.start,
+                self.dataset,
+                task.encoder,
+                task.objective,
+                task.config,
+                teacher=teacher,
+                folder=self.out / task.name,
+                threads=self.threads,
+                report=lambda epoch: self.progress(task.name, epoch.epoch, epochs),
+            )
+        finally:
+            if teacher is not None:
+                teacher.close()
+        self.progress(task.name, len(fitted.history), len(fitted.history))
+        return fitted
+
+    def tell(self, what: str, total: int, done: int) -> None:
+        """Show how far something is."""
+        self.progress(what, done, total)
+
+    def cached(self, task: Task, params: Params, **more: Any) -> TeacherCache:
+        """The cache of a stage."""
+        return task.cached(self.out / f"{task.name}.h5", params, self.dataset, self.workers, **more)
+
+
+def _identity(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
+    """All that decides the numbers of a run, as JSON values."""
+    given = json.loads(recipe.model_dump_json(exclude_unset=True, serialize_as_any=True))
+    for stage in given["stage"]:
+        stage["training"].pop("checkpoint_every", None)
+    return {"version": eventsim.__version__, **given, "data": {**given["data"], "sha256": dataset.fingerprint}}
+
+
+def _check_folder(out: Path, identity: dict[str, Any]) -> None:
+    """Refuse a folder of another run, or of something else."""
+    if not out.exists() or (out.is_dir() and not any(not p.name.startswith(".") for p in out.iterdir())):
+        return
+    try:
+        found = json.loads((out / RECIPE).read_text("utf-8"))
+    except (OSError, ValueError):
+        if out.is_dir() and {p.name for p in out.iterdir()} <= {f"{RESULTS}.lock"}:
+            return
+        raise OutputError(
+            "The folder holds something else than a run.",
+            given=f"{out}, without a {RECIPE} that can be read",
+            expected="a folder that is not there yet, or one of an earlier run of this recipe",
+            repair="name another",
+        ) from None
+    differs = difference(found, identity)
+    if differs is not None:
+        raise CheckpointError(
+            "The folder is that of another run.",
+            given=f"{out}, where {differs.place} = {json.dumps(differs.found)}",
+            expected=f"{differs.place} = {json.dumps(differs.wanted)}",
+            repair="name another folder, or give the recipe that it was begun with",
+        )
+
+
+def _seconds(recipe: Recipe, out: Path) -> list[float]:
+    """Training time of each stage."""
+    files = [out / stage.name / "metrics.jsonl" for stage in recipe.stage]
+    lines = [[json.loads(line) for line in file.read_text("utf-8").splitlines()] for file in files if file.exists()]
+    return [sum(line["seconds"] for line in one) for one in lines]

@@ -1,0 +1,143 @@
+"""The stages of a recipe as objects that are ready to be trained, and the check that they can be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eventsim.errors import InputError
+from eventsim.parallel import ALONE, Workers
+from eventsim.store import fingerprint
+from eventsim.training.builders import weights
+from eventsim.training.cache import MEMORY, TeacherCache
+from eventsim.training.cachewriter import Show, cached
+from eventsim.training.data import Dataset
+from eventsim.training.encode import Encoder
+from eventsim.training.fit import Fitted, check_fit
+from eventsim.training.gradient import gradient
+from eventsim.training.layer import Params
+from eventsim.training.lessons import Online
+from eventsim.training.model import Model
+from eventsim.training.objective import Objective
+from eventsim.training.plan import FitConfig
+from eventsim.training.predict import accuracy, predict
+from eventsim.training.recipe import Asked, Recipe, Stage
+from eventsim.training.teachers import ModelTeacher
+
+_FEW = 2
+"""Samples that a training is tried with."""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A stage, made.
+
+    Parameters
+    ----------
+    name : str
+    model, start, encoder, objective, config
+        What is trained, from where, on what input, to what end and how.
+    teacher : str, optional
+        Name of the stage that it listens to.
+    asked : Asked, optional
+        What it is asked as a teacher itself.
+    """
+
+    name: str
+    model: Model
+    start: Params
+    encoder: Encoder
+    objective: Objective
+    config: FitConfig
+    teacher: str | None
+    asked: Asked | None
+
+    @classmethod
+    def of(cls, stage: Stage, asked: Asked | None) -> Task:
+        """A stage of a recipe."""
+        model = stage.network()
+        start = model.initial(stage.seed, stage.name)
+        return cls(stage.name, model, start, stage.encoding(), stage.aim(), stage.plan(), stage.teacher, asked)
+
+    def speaking(self, params: Params, workers: Workers = ALONE) -> tuple[ModelTeacher, Asked]:
+        """The model as a teacher, without its heads, and what it is asked."""
+        assert self.asked is not None
+        model, own = self.model.bare(params)
+        asked = self.asked
+        return ModelTeacher(model, own, self.encoder, asked.features, asked.spikes, self.name, workers), asked
+
+    def cached(
+        self,
+        path: Path,
+        params: Params,
+        dataset: Dataset,
+        workers: Workers = ALONE,
+        *,
+        memory: int = MEMORY,
+        show: Show = lambda done: None,
+    ) -> TeacherCache:
+        """What it says about the training samples: made, gone on with or read."""
+        teacher, asked = self.speaking(params, workers)
+        views, form, splits = asked.seen(), asked.kept(), ("train",)
+        return cached(path, teacher, dataset, views=views, form=form, splits=splits, memory=memory, show=show)
+
+    def check(self, dataset: Dataset, teacher: Task | None) -> None:
+        """Try a step on a few samples with an untrained teacher, so that what does not fit is refused now."""
+        lessons = None
+        if teacher is not None:
+            speaking, asked = teacher.speaking(teacher.start)
+            lessons = Online(speaking, dataset, asked.seen(), asked.kept())
+        check_fit(self.model, self.start, dataset, self.encoder, self.objective, self.config, lessons)
+        if self.asked is not None:
+            Online(self.speaking(self.start)[0], dataset, self.asked.seen(), self.asked.kept())
+        ids, encoder = dataset.train[:_FEW], self.encoder
+        signal, labels = encoder(encoder.prepare(dataset.x[ids]), ids, 1), dataset.labels[ids]
+        taught = None if lessons is None else lessons.batch(ids)
+        gradient(
+            self.model,
+            self.start,
+            signal,
+            labels,
+            self.objective,
+            taught,
+            ticks=encoder.ticks,
+            method=self.config.method,
+            done=0.5,  # where no ramp has set in too little, or too far, to show what does not fit
+        )
+
+    def results(self, fitted: Fitted, dataset: Dataset, workers: Workers) -> dict[str, Any]:
+        """What was reached, without times."""
+        model, params = self.model.bare(fitted.params)
+        logits = predict(model, params, dataset, dataset.test, self.encoder, workers=workers)
+        return {
+            "stage": self.name,
+            "validation_accuracy": fitted.best.validation_accuracy,
+            "test_accuracy": accuracy(logits, dataset.labels[dataset.test]),
+            "best_epoch": fitted.best.epoch,
+            "epochs": len(fitted.history),
+            "weights": weights(params),
+            "firing_rates": fitted.best.firing_rates,
+            "parameters_sha256": fingerprint(**params),
+        }
+
+
+def tasks(recipe: Recipe, dataset: Dataset) -> Sequence[Task]:
+    """The stages of a recipe, checked with the data set and with each other.
+
+    Raises
+    ------
+    InputError
+        Something does not fit; the stage is named.
+    """
+    made: dict[str, Task] = {}
+    for i, stage in enumerate(recipe.stage):
+        try:
+            task = Task.of(stage, recipe.asked(stage))
+            task.check(dataset, None if stage.teacher is None else made[stage.teacher])
+        except InputError as error:
+            what = f"stage.{i}, {stage.name}: {error.what}"
+            raise type(error)(what, given=error.given, expected=error.expected, repair=error.repair) from None
+        made[stage.name] = task
+    return list(made.values())
