@@ -13,7 +13,7 @@ from eventsim.training.stages import tasks
 
 ROOT = Path(__file__).parent.parent
 RECIPES = sorted((ROOT / "examples").glob("*.toml"))
-LEAST = {"kushawaha": 0.85, "li": 0.88, "xu": 0.9, "zhao": 0.8}
+LEAST = {"kushawaha": 0.85, "li": 0.88, "xu": 0.9, "zhao": 0.85}
 """Test accuracy of the last stage, well below what it is."""
 
 

@@ -119,6 +119,8 @@ FAULTS = [
     ("stage.1.model.neuron.k1", -1.0, None, "k1 is impossible"),
     ("stage.1.model.devices", [], None, "there are"),
     ("stage.1.heads.map.at", "77", "heads", "no such layer|its number"),
+    ("stage.1.branches", True, None, "stage"),
+    ("stage.1.branches", ["77"], None, "no such layer|its number"),
     ("stage.1.encoder.ticks", 0, None, "1 to 65536"),
     ("stage.1.training.rate", 2.0, None, "up to 1"),
     ("stage.1.training.method", "bp", None, "ratebp"),

@@ -57,7 +57,7 @@ CASES = [
     (SpikeDistillation(2), lambda s, t: naive_distillation(s, t, 2, 0.1, "valid", 1.0)),
     (SpikeDistillation(3, 0.7, "clipped", 2.0), lambda s, t: naive_distillation(s, t, 3, 0.7, "clipped", 2.0)),
 ]
-every = pytest.mark.parametrize(("objective", "naive"), CASES, ids=lambda case: repr(case) if case else "")
+every = pytest.mark.parametrize(("objective", "naive"), CASES, ids=[repr(objective) for objective, _ in CASES])
 
 
 def net():

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from eventsim.errors import ConfigError, InputError
 from eventsim.keys import SEED_LIMIT
+from eventsim.training.branches import branches, with_heads
 from eventsim.training.catalogue import ENCODERS, FORM, HEAD, MODELS, OBJECTIVES, TRAINING, VIEWS
 from eventsim.training.data import LOADERS
 from eventsim.training.encode import Encoder
@@ -62,6 +63,8 @@ class Stage(Table):
     seed: Annotated[int, Field(ge=0, lt=SEED_LIMIT)] = 0
     model: Annotated[Entry, MODELS]
     heads: dict[str, Annotated[Entry, HEAD]] = Field(default={})
+    branches: bool | tuple[str, ...] = False
+    """Branches behind the ends of its stages, or behind these layers: heads ``branch_1``, ``branch_2``, ..."""
     encoder: Annotated[Entry, ENCODERS]
     objective: tuple[Annotated[Entry, OBJECTIVES], ...]
     training: Annotated[Entry, TRAINING]
@@ -74,14 +77,16 @@ class Stage(Table):
         try:
             self.network()
         except InputError as error:
-            raise fault(f"{error.what} Expected: {error.expected}", "heads") from None
+            raise fault(f"{error.what} Expected: {error.expected}", "branches" if self.branches else "heads") from None
         return self
 
     def network(self) -> Model:
         """The model, with the heads of the stage beside its own."""
         model: Model = self.model.make()
-        own = {name: head.make() for name, head in self.heads.items()}
-        return Model(model.layers, model.inputs, {**model.heads, **own}) if own else model
+        model = with_heads(model, {name: head.make() for name, head in self.heads.items()})
+        if self.branches is False:
+            return model
+        return with_heads(model, branches(model, None if self.branches is True else self.branches))
 
     def encoding(self) -> Encoder:
         """The encoder."""
