@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,10 @@ settings.register_profile("thorough", deadline=None, max_examples=2000, print_bl
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 gc.set_threshold(100_000, 20, 20)  # compilation makes objects by the million and leaves little garbage
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in whatever a shell has put into the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
