@@ -6,10 +6,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventsim.errors import ConfigError, DataError, NetworkError
-from eventsim.training import CrossEntropy, FeatureDistance, Head, Model, PartialL2, SoftTargets, SquaredError, Taught
+from eventsim.training import (
+    CrossEntropy,
+    Direct,
+    FeatureDistance,
+    Head,
+    Model,
+    ModelTeacher,
+    PartialL2,
+    SoftTargets,
+    SquaredError,
+    Taught,
+    to_network,
+)
 from eventsim.training.gradient import gradient
 from eventsim.training.label_loss import cross_entropy
-from eventsim.training.linear import Conv, Dense
+from eventsim.training.linear import Conv, Dense, Grid
 from eventsim.training.norm import BatchNorm
 from eventsim.training.objective import Objective, Sum
 from eventsim.training.pooling import AvgPool
@@ -131,6 +143,28 @@ def test_heads_vanish():
     assert np.array_equal(bare.logits(own, x), model.logits(params, x))
 
 
+def test_heads_are_not_deployed_nor_asked_as_teachers():
+    layers = [Dense(6, 7, grid=Grid()), spiking(), Dense(7, CLASSES, grid=Grid())]
+    model = Model(layers, (6,), {"a": Head("1", (Dense(7, CLASSES),))})
+    params = {name: value.astype(np.float32) for name, value in model.initial(0).items()}
+    bare, own = model.bare(params)
+    one, two = to_network(model, params), to_network(bare, own)
+    assert [p.size for p in one.populations] == [p.size for p in two.populations]
+    asked = ModelTeacher(model, params, Direct())
+    assert asked.fingerprint == ModelTeacher(bare, own, Direct()).fingerprint
+    assert asked.params.keys() == own.keys()
+
+
+@pytest.mark.parametrize("method", ["ratebp", "bptt", "dsr"])
+def test_neurons_in_a_head_learn_and_are_watched(method):
+    head = Head("1", (Dense(7, 5), spiking(), Dense(5, CLASSES)))
+    model = Model([Dense(6, 7), spiking(), Dense(7, CLASSES)], (6,), {"branch": head})
+    params, (x, labels) = moving(model, 0), batch(model, 0, 4)
+    found = gradient(model, params, x, labels, CrossEntropy() + Branch(), method=method)
+    assert "heads/branch/1" in found.rates
+    assert found.params["heads/branch/0/weight"].any()
+
+
 def test_the_slope_of_a_mean_reaches_every_tick():
     """In RateBP the gradient by a layer's mean output is that by its rate."""
     model = net({})
@@ -247,7 +281,10 @@ def test_what_does_not_fit_together_is_refused(kind, message, objective, teacher
         ("no such layer", {"one": Head("7", (Flatten(),))}),
         ("no such layer", {"one": Head("2/main/0", (Flatten(),))}),
         ("does not fit", {"one": Head("1", (Dense(3, 2),))}),
-        ("name of a head", {"a/b": Head("1", (Flatten(),))}),
+        ("head is not usable", {"a/b": Head("1", (Flatten(),))}),
+        ("head is not usable", {"one": Head("1", 5)}),
+        ("head is not usable", {"one": 5}),
+        ("head is not usable", {1: Head("1", ())}),
     ],
 )
 def test_heads_that_do_not_fit_are_refused(message, heads):

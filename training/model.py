@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from eventsim.errors import ConfigError, NetworkError
 from eventsim.kernels.spiking import time_mean
 from eventsim.parallel import ALONE, Workers
-from eventsim.training.layer import Back, Layer, Mode, Params, Shape, Step
+from eventsim.training.layer import Back, Layer, Method, Mode, Params, Shape, Step
 from eventsim.training.produced import Produced, Slopes
 from eventsim.training.signal import Array, Signal, signal
 
@@ -201,15 +201,17 @@ class Model:
                 repair="Flatten() and Dense(...) behind it",
             )
         object.__setattr__(self, "classes", shape[0])
+        object.__setattr__(self, "heads", dict(self.heads))
         for name, head in self.heads.items():
-            head.chain.shape(self.shape_at(head.at))
-            if not name.isidentifier():
+            formed = isinstance(head, Head) and isinstance(head.layers, Sequence)
+            if not (isinstance(name, str) and name.isidentifier() and formed):
                 raise NetworkError(
-                    "The name of a head is not usable.",
-                    given=repr(name),
-                    expected="letters, digits and underscores",
+                    "A head is not usable.",
+                    given=f"{name!r}: {head!r}",
+                    expected="a name of letters, digits and underscores, and a Head with its layers in a list",
                     repair='heads={"branch_1": Head("5", layers)}',
                 )
+            head.chain.shape(self.shape_at(head.at))
 
     def shape_at(self, place: str) -> Shape:
         """Shape of what a layer gives for a sample; raises :class:`NetworkError` if there is no such layer."""
@@ -292,13 +294,14 @@ class Model:
         rows = np.ascontiguousarray(step.signal.plain(mode.kind))
         logits = np.empty((len(rows), rows.shape[2]), rows.dtype)
         time_mean(rows, logits)
-        outputs, kept, moved = dict(step.tapped), {}, dict(step.moved)
+        outputs, kept, moved, rates = dict(step.tapped), {}, dict(step.moved), dict(step.rates)
         for name, head in heads.items():
             part = head.chain.forward(others[name], Signal(step.tapped[head.at][:, None]), self._beside(mode, name))
             outputs[name] = part.signal.plain(mode.kind)[:, 0]
             kept[name] = part.kept
+            rates |= part.rates
             moved |= joined({_path(name): part.moved})
-        return Pass(Produced(logits, rows, outputs), _Kept(step.kept, kept), moved, step.rates, step.spikes)
+        return Pass(Produced(logits, rows, outputs), _Kept(step.kept, kept), moved, rates, step.spikes)
 
     def backward(self, params: Params, forward: Pass, slopes: Slopes, mode: Mode) -> Params:
         """Gradient by the parameters, from that by what the model produced."""
@@ -336,8 +339,9 @@ class Model:
         return own, others
 
     def _beside(self, mode: Mode, name: str) -> Mode:
-        """Mode of a head: a single tick, which is the mean of all."""
-        return mode._replace(ticks=1, place=_path(name), taps=frozenset(), slopes={})
+        """Mode of a head: a single tick, which is the mean of all; DSR has no slope there."""
+        method: Method | None = "ratebp" if mode.method == "dsr" else mode.method
+        return mode._replace(method=method, ticks=1, place=_path(name), taps=frozenset(), slopes={})
 
     def bare(self, params: Params) -> tuple[Model, Params]:
         """The model without its heads, as it is deployed, and its parameters."""

@@ -41,6 +41,7 @@ def to_network(model: Model, params: Params) -> Network:
         A layer has no counterpart in the engine; it is named. Or the parameters are not those of the model.
     """
     model.check(params)
+    model, params = model.bare(params)
     if any(value.dtype != np.float32 for value in params.values()):
         raise NetworkError(
             "The parameters cannot be deployed.",

@@ -74,16 +74,21 @@ class Stage(Table):
     def _fits(self) -> Stage:
         if not self.objective:
             raise fault("at least one", "objective")
-        try:
-            self.network()
-        except InputError as error:
-            raise fault(f"{error.what} Expected: {error.expected}", "branches" if self.branches else "heads") from None
+        for place, make in (("heads", self._headed), ("branches", self.network)):
+            try:
+                make()
+            except InputError as error:
+                raise fault(f"{error.what} {error.given}. Expected: {error.expected}", place) from None
         return self
+
+    def _headed(self) -> Model:
+        """The model with the heads that are written out."""
+        model: Model = self.model.make()
+        return with_heads(model, {name: head.make() for name, head in self.heads.items()})
 
     def network(self) -> Model:
         """The model, with the heads of the stage beside its own."""
-        model: Model = self.model.make()
-        model = with_heads(model, {name: head.make() for name, head in self.heads.items()})
+        model = self._headed()
         if self.branches is False:
             return model
         return with_heads(model, branches(model, None if self.branches is True else self.branches))

@@ -94,6 +94,9 @@ class ModelTeacher:
 
     def __post_init__(self) -> None:
         self.model.check(self.params)
+        model, params = self.model.bare(self.params)  # heads have nothing to say
+        object.__setattr__(self, "model", model)
+        object.__setattr__(self, "params", params)
         object.__setattr__(self, "_tapped", tapped(self.model, self.features))
         if self.spikes and not isinstance(self.model.layers[-1], Spiking):
             raise NetworkError(
