@@ -13,6 +13,8 @@ from eventsim.moving import MovingNeuron
 from eventsim.panels import device_rates, exact_path, spike_probability, tick_rates
 from eventsim.stochastic import StochasticNeuron
 
+pytestmark = pytest.mark.slow
+
 MOVING = [name for name in MODELS if issubclass(MODELS[name].kind, MovingNeuron)]
 STOCHASTIC = [name for name in MODELS if issubclass(MODELS[name].kind, StochasticNeuron)]
 
