@@ -29,8 +29,8 @@ from eventsim.training.asked import named_augmentations, named_teacher
 from eventsim.training.augment import Crop, Cutout, Flip, Noise, Shift
 from eventsim.training.linear import Dense
 from eventsim.training.model import Chain
+from eventsim.training.places import names
 from eventsim.training.shaping import ReLU
-from eventsim.training.taps import names
 from tests.cache_cases import SOME, few, relu_teacher, same, saying, spiking_teacher
 
 

@@ -41,7 +41,7 @@ class Mode(NamedTuple):
     kind : dtype
         Type of real numbers that are made of whole ones: that of the parameters.
     taps : frozenset of str
-        Places of layers that hand out the mean of their output over the ticks.
+        Places of layers that hand out the mean of their output over the ticks; :func:`into` a place, of their input.
     slopes : mapping of str to array
         Gradient by what was handed out, for the backward pass.
     """
@@ -99,6 +99,11 @@ class Mode(NamedTuple):
         return Signal(mean, scale, x.bias, x.most * ticks)
 
 
+def into(place: str) -> str:
+    """Name of the input of a layer, among what is handed out."""
+    return f"into {place}"
+
+
 class Step(NamedTuple):
     """What a layer's forward pass gives."""
 
@@ -112,7 +117,7 @@ class Step(NamedTuple):
     spikes: dict[str, NDArray[np.uint8]] = {}  # noqa: RUF012 - never written to
     """Spikes of each, where the mode asks for them."""
     tapped: dict[str, Array] = {}  # noqa: RUF012 - never written to
-    """Mean over the ticks of what the tapped layers in it give, by place."""
+    """Mean over the ticks of what is handed out in it, by name."""
 
 
 class Back(NamedTuple):

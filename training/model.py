@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from eventsim.errors import ConfigError, NetworkError
 from eventsim.kernels.spiking import time_mean
 from eventsim.parallel import ALONE, Workers
-from eventsim.training.layer import Back, Layer, Method, Mode, Params, Shape, Step
+from eventsim.training.layer import Back, Layer, Method, Mode, Params, Shape, Step, into
 from eventsim.training.produced import Produced, Slopes
 from eventsim.training.signal import Array, Signal, signal
 
@@ -53,6 +53,8 @@ class Chain:
         kept, moved, rates, spikes, tapped = [], {}, {}, {}, {}
         for i, (layer, own) in enumerate(zip(self.layers, split(params, self.names), strict=True)):
             within = mode.within(str(i))
+            if into(within.place) in mode.taps:
+                tapped[into(within.place)] = mode.rate(x)
             step = layer.forward(own, x, within)
             x = step.signal
             tapped.update(step.tapped)

@@ -17,11 +17,11 @@ from eventsim.training.data import Dataset
 from eventsim.training.describe import described
 from eventsim.training.encode import Encoder
 from eventsim.training.keyed import Ints
-from eventsim.training.layer import Mode, Params
+from eventsim.training.layer import Mode, Params, into
 from eventsim.training.model import Model
+from eventsim.training.places import check_places
 from eventsim.training.signal import Array, size_of
 from eventsim.training.spiking import Spiking
-from eventsim.training.taps import tapped
 from eventsim.training.taught import Taught
 
 
@@ -97,7 +97,7 @@ class ModelTeacher:
         model, params = self.model.bare(self.params)  # heads have nothing to say
         object.__setattr__(self, "model", model)
         object.__setattr__(self, "params", params)
-        object.__setattr__(self, "_tapped", tapped(self.model, self.features))
+        check_places(self.model, self.features)
         if self.spikes and not isinstance(self.model.layers[-1], Spiking):
             raise NetworkError(
                 "The model has no output spikes.",
@@ -133,10 +133,11 @@ class ModelTeacher:
 
     def __call__(self, x: Array, ids: Ints, draw: int) -> Taught:
         signal = self.model.signal(self.encoder(self.encoder.prepare(x), ids, draw))
-        mode = Mode(self.encoder.ticks, workers=self.workers, watch=self.spikes)
-        found = self._tapped.forward(self.params, signal, mode)  # type: ignore[attr-defined]
+        taps = {place: into(place) for place in self.features}
+        mode = Mode(self.encoder.ticks, workers=self.workers, watch=self.spikes, taps=frozenset(taps.values()))
+        found = self.model.forward(self.params, signal, mode)
         spikes = found.spikes[str(len(self.model.layers) - 1)] if self.spikes else None
-        features = {place: found.spikes[f"into {place}"] for place in self.features}
+        features = {place: found.produced.outputs[tap] for place, tap in taps.items()}
         return Taught(found.logits.astype(np.float32, copy=False), features, spikes)
 
 
