@@ -12,7 +12,8 @@ from scipy.special import ndtr
 
 from eventsim.errors import ConfigError, DataError
 from eventsim.training import Direct, GaussianThreshold, load
-from eventsim.training import data as data_module
+from eventsim.training.data import MNIST_FILES
+from eventsim.training.idx import read_idx
 from tests.strategies import seeds
 
 
@@ -60,7 +61,7 @@ def test_idx_round_trip(tmp_path_factory, seed, ndim, packed):
     array = rng.integers(0, 256, rng.integers(1, 5, ndim)).astype(np.uint8)
     path = tmp_path_factory.mktemp("idx") / ("file.gz" if packed else "file")
     path.write_bytes(gzip.compress(idx(array)) if packed else idx(array))
-    assert np.array_equal(data_module.read_idx(path), array)
+    assert np.array_equal(read_idx(path), array)
 
 
 SMALL = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
@@ -82,7 +83,7 @@ SMALL = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 def test_damaged_idx_files_are_refused(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=message):
-        data_module.read_idx(tmp_path / name)
+        read_idx(tmp_path / name)
 
 
 def test_missing_mnist_is_refused_with_the_place_to_put_it(tmp_path):
@@ -96,7 +97,7 @@ def test_missing_mnist_is_refused_with_the_place_to_put_it(tmp_path):
 
 
 def test_files_of_another_data_set_are_refused(tmp_path):
-    for name in data_module.MNIST_FILES:
+    for name in MNIST_FILES:
         (tmp_path / name).write_bytes(idx(SMALL))
     with pytest.raises(DataError, match="not the one of MNIST"):
         load("mnist", tmp_path)

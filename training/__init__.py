@@ -5,7 +5,8 @@ from eventsim.training.builders import mlp, mtj_mlp, relu_mlp, weights
 from eventsim.training.cache import TeacherCache
 from eventsim.training.cachewriter import cached
 from eventsim.training.convnets import five_conv_1d, six_conv, two_conv, vgg11
-from eventsim.training.data import Dataset, load
+from eventsim.training.data import load
+from eventsim.training.dataset import Dataset
 from eventsim.training.encode import Direct, GaussianThreshold
 from eventsim.training.feature_objective import FeatureDistance, PartialL2
 from eventsim.training.fit import Fitted, fit

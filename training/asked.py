@@ -14,7 +14,7 @@ from eventsim.errors import CacheError, ConfigError
 from eventsim.training import checkpoint
 from eventsim.training.augment import Augmentation, Crop, Cutout, Flip, Noise, Shift
 from eventsim.training.builders import relu_mlp
-from eventsim.training.data import Dataset
+from eventsim.training.dataset import Dataset
 from eventsim.training.encode import Direct
 from eventsim.training.logits import LogitsTeacher
 from eventsim.training.onnx_teacher import OnnxTeacher

@@ -16,7 +16,7 @@ from eventsim.columns import beside, reading
 from eventsim.errors import CacheError, ConfigError
 from eventsim.training import cacheabout, cachefile
 from eventsim.training.cacherows import OnDisk, Resident, Store
-from eventsim.training.data import Dataset
+from eventsim.training.dataset import Dataset
 from eventsim.training.form import Form
 from eventsim.training.keyed import Ints
 from eventsim.training.taught import Taught

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsim import store
-from eventsim.training.data import Dataset
+from eventsim.training.dataset import Dataset
 from eventsim.training.form import FEATURES
 from eventsim.training.keyed import Ints
 

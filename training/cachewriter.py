@@ -14,7 +14,7 @@ from eventsim.errors import CacheError, ConfigError
 from eventsim.training import cacheabout, cachefile
 from eventsim.training.cache import MEMORY, TeacherCache
 from eventsim.training.cachefile import ROWS, SPLITS
-from eventsim.training.data import Dataset
+from eventsim.training.dataset import Dataset
 from eventsim.training.form import Form
 from eventsim.training.keyed import Ints
 from eventsim.training.lessons import Online

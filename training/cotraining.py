@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from eventsim.errors import ConfigError
 from eventsim.parallel import Workers, check_threads
-from eventsim.training.data import Dataset
+from eventsim.training.dataset import Dataset
 from eventsim.training.encode import Encoder
 from eventsim.training.fit import Fitted, check_fit, fitted
 from eventsim.training.layer import Params

@@ -1,84 +1,18 @@
-"""Data sets with a fixed split: training, validation (carved from the training set by key) and test."""
+"""Data sets by name."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import math
-import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from eventsim import keys, store
-from eventsim.checks import is_whole
+from eventsim import keys
 from eventsim.errors import DataError
-from eventsim.training.signal import Array
-
-SPLIT_SEED = 0
-"""Splits do not depend on the seed of a run: all runs are tested on the same samples."""
-
-
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """Samples with labels.
-
-    Parameters
-    ----------
-    name : str
-    x : array of float32, shape (samples, inputs)
-        Values from 0 to 1.
-    labels : array of int64, shape (samples,)
-    train, validation, test : array of int64
-        Which samples belong to each split.
-    image : tuple of int
-        Height and width of a sample, and channels if there are several; a signal is an image of height 1.
-    """
-
-    name: str
-    x: Array
-    labels: NDArray[np.int64]
-    train: NDArray[np.int64]
-    validation: NDArray[np.int64]
-    test: NDArray[np.int64]
-    image: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        n = len(self.labels)
-        everything = np.concatenate([self.train, self.validation, self.test])
-        formed = len(self.image) in (2, 3) and all(is_whole(n) and n >= 1 for n in self.image)
-        fits = self.x.ndim == 2 and len(self.x) == n and formed and self.x.shape[1] == math.prod(self.image)
-        if not fits or not np.isfinite(self.x).all() or self.labels.min() < 0:
-            raise DataError(
-                f"The samples of {self.name} are not usable.",
-                given=f"values of shape {self.x.shape} for images of {self.image}, {n} labels from {self.labels.min()}",
-                expected="finite values of shape (samples, height * width [* channels]), a label from 0 for each",
-                repair="drop or replace those samples",
-            )
-        if len(np.unique(everything)) != len(everything) or everything.min() < 0 or everything.max() >= n:
-            raise DataError(
-                f"The split of {self.name} is not usable.",
-                given=f"{len(everything)} entries from {everything.min()} to {everything.max()}",
-                expected=f"distinct samples from 0 to {n - 1} in train, validation and test",
-                repair="keep train, validation and test apart",
-            )
-
-    @property
-    def classes(self) -> int:
-        """Number of classes."""
-        return int(self.labels.max()) + 1
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 of values, labels, split and shape of a sample."""
-        names = ("x", "labels", "train", "validation", "test")
-        image = np.array(self.image, np.int64)
-        return store.fingerprint(image=image, **{name: getattr(self, name) for name in names})
+from eventsim.training.dataset import SPLIT_SEED, Dataset
+from eventsim.training.idx import read_idx
 
 
 def _digits(folder: Path | None) -> Dataset:
@@ -118,38 +52,6 @@ def _find(folder: Path, name: str) -> Path:
         expected=f"the publishers' idx files: {', '.join(MNIST_FILES)}, each plain or as .gz",
         repair=f"put them into {places[0]}, or name their folder with --data",
     )
-
-
-def read_idx(path: Path) -> NDArray[np.uint8]:
-    """Read an idx file of bytes (the format of MNIST), plain or packed with gzip.
-
-    Raises
-    ------
-    DataError
-        It is damaged or truncated, or no idx file.
-    """
-    expected = "an idx file of unsigned bytes"
-    repair = f"fetch {path.name} again from its publisher"
-    raw = path.read_bytes()
-    try:
-        content = gzip.decompress(raw) if path.suffix == ".gz" else raw
-    except (OSError, EOFError, zlib.error) as cause:
-        raise DataError(
-            "A data file is damaged.", given=f"{path} ({len(raw)} bytes): {cause}", expected=expected, repair=repair
-        ) from None
-    if len(content) < 4 or content[:3] != b"\0\0\x08" or len(content) < 4 + 4 * content[3]:
-        given = f"{path}, beginning with {content[:4].hex() or 'nothing'}"
-        raise DataError("A data file is no idx file.", given=given, expected=expected, repair=repair)
-    shape = tuple(np.frombuffer(content, ">u4", count=content[3], offset=4).tolist())
-    header = 4 + 4 * content[3]
-    if len(content) - header != math.prod(shape):
-        raise DataError(
-            "A data file is truncated or too long.",
-            given=f"{path} with {len(content) - header} bytes of data",
-            expected=f"{math.prod(shape)} bytes, as its header says: {shape}",
-            repair=repair,
-        )
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
 
 def _mnist(folder: Path | None) -> Dataset:

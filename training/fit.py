@@ -15,7 +15,7 @@ import numpy as np
 from eventsim.errors import CacheError, ConfigError, DataError
 from eventsim.interrupt import Interrupts
 from eventsim.parallel import Workers, check_threads
-from eventsim.training.data import Dataset
+from eventsim.training.dataset import Dataset
 from eventsim.training.encode import Encoder
 from eventsim.training.gradient import check_batch, check_objective
 from eventsim.training.keeper import Keeper, keeping

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsim.errors import CacheError
-from eventsim.training.data import Dataset
+from eventsim.training.dataset import Dataset
 from eventsim.training.describe import described
 from eventsim.training.form import Form
 from eventsim.training.keyed import Ints

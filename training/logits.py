@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from eventsim.columns import reading
 from eventsim.errors import CacheError
 from eventsim.store import fingerprint as sha256
-from eventsim.training.data import Dataset
+from eventsim.training.dataset import Dataset
 from eventsim.training.encode import EVALUATION
 from eventsim.training.keyed import Ints
 from eventsim.training.signal import Array

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from eventsim.errors import CacheError, ConfigError
-from eventsim.training.data import Dataset
+from eventsim.training.dataset import Dataset
 from eventsim.training.keyed import Ints
 from eventsim.training.signal import Array, size_of
 from eventsim.training.taught import Taught

@@ -28,7 +28,8 @@ from eventsim.training import checkpoint
 from eventsim.training.builders import mtj_mlp, relu_mlp
 from eventsim.training.cache import TeacherCache
 from eventsim.training.cachewriter import cached
-from eventsim.training.data import Dataset, load
+from eventsim.training.data import load
+from eventsim.training.dataset import Dataset
 from eventsim.training.deploy import Deployment, deploy, spikes_that_differ
 from eventsim.training.encode import EVALUATION, Direct, Encoder, GaussianThreshold
 from eventsim.training.fit import Fitted, fit

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsim.parallel import ALONE, Workers
-from eventsim.training.data import Dataset
+from eventsim.training.dataset import Dataset
 from eventsim.training.encode import EVALUATION, Encoder
 from eventsim.training.layer import Params
 from eventsim.training.model import Model

@@ -14,7 +14,8 @@ from eventsim.columns import locked, writing
 from eventsim.errors import CheckpointError, OutputError
 from eventsim.parallel import Workers, check_threads
 from eventsim.training.cache import TeacherCache
-from eventsim.training.data import Dataset, load
+from eventsim.training.data import load
+from eventsim.training.dataset import Dataset
 from eventsim.training.describe import difference
 from eventsim.training.fit import Fitted, fit
 from eventsim.training.layer import Params

@@ -13,7 +13,7 @@ from eventsim.store import fingerprint
 from eventsim.training.builders import weights
 from eventsim.training.cache import MEMORY, TeacherCache
 from eventsim.training.cachewriter import Show, cached
-from eventsim.training.data import Dataset
+from eventsim.training.dataset import Dataset
 from eventsim.training.encode import Encoder
 from eventsim.training.fit import Fitted, check_fit
 from eventsim.training.gradient import gradient

@@ -17,7 +17,7 @@ from eventsim import keys
 from eventsim.errors import TrainingError
 from eventsim.parallel import Workers
 from eventsim.store import fingerprint
-from eventsim.training.data import Dataset
+from eventsim.training.dataset import Dataset
 from eventsim.training.describe import described
 from eventsim.training.divergence import blamed
 from eventsim.training.encode import Encoder

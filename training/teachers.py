@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from eventsim.errors import CacheError, NetworkError
 from eventsim.parallel import ALONE, Workers
 from eventsim.store import fingerprint
-from eventsim.training.data import Dataset
+from eventsim.training.dataset import Dataset
 from eventsim.training.describe import described
 from eventsim.training.encode import Encoder
 from eventsim.training.keyed import Ints
