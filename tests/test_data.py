@@ -12,8 +12,8 @@ from scipy.special import ndtr
 
 from eventsim.errors import ConfigError, DataError
 from eventsim.training import Direct, GaussianThreshold, load
-from eventsim.training.data import MNIST_FILES
 from eventsim.training.idx import read_idx
+from eventsim.training.images import MNIST_FILES
 from tests.strategies import seeds
 
 

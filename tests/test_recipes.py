@@ -130,7 +130,12 @@ FAULTS = [
     ("stage.0.cache.views.augment.0.by", 0, None, "by is impossible"),
     ("stage.0.cache.form", {"dtype": "float64"}, "dtype", "float16"),
     ("data.name", "digit", None, r"digits\?"),
-    ("data.name", datetime.date(2020, 1, 1), None, "valid string"),
+    ("data.name", datetime.date(2020, 1, 1), None, "there are digits"),
+    ("data", 3, None, "a table is wanted, with a name: digits"),
+    ("data.trian", 100, None, r"train\?"),
+    ("data.train", 0, None, "greater than or equal to 1"),
+    ("data.test", 1.5, None, "valid integer"),
+    ("data.folder", "/", None, "there are name, train, validation, test"),
     ("stage", [], None, "at least one"),
     ("stage", 3, None, "tuple"),
 ]

@@ -1,101 +1,58 @@
-"""Data sets by name."""
+"""Data sets by name: each is a loader, a function of a folder and of options."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated, Any, ClassVar
 
-import numpy as np
-from sklearn.datasets import load_digits
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from eventsim import keys
-from eventsim.errors import DataError
-from eventsim.training.dataset import SPLIT_SEED, Dataset
-from eventsim.training.idx import read_idx
+from eventsim.errors import ConfigError, DataError
+from eventsim.training.dataset import Dataset
+from eventsim.training.entries import Entry, OneOf, unknown
+from eventsim.training.images import digits, mnist
 
-
-def _digits(folder: Path | None) -> Dataset:
-    if folder is not None:
-        raise DataError(
-            "The digits come with the program.",
-            given=f"a data folder, {folder}",
-            expected="no folder for the data set digits",
-            repair="leave --data out, or name a data set with --dataset",
-        )
-    pixels, labels = load_digits(return_X_y=True)
-    order = keys.permutation(SPLIT_SEED, "split/digits", len(labels))
-    train, validation, test = np.split(order, [897, 1197])
-    return Dataset(
-        "digits", (pixels / 16).astype(np.float32), labels.astype(np.int64), train, validation, test, image=(8, 8)
-    )
-
-
-MNIST_FILES = {
-    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+LOADERS: dict[str, Callable[..., Dataset]] = {
+    "digits": digits,
+    "mnist": mnist,
 }
-"""The publishers' files and the SHA-256 of their contents, unpacked."""
+"""Functions ``(folder, *, train, validation, test, ...)``: what follows the folder are the options of the data set."""
+
+_COUNT = Annotated[int, Field(ge=1)] | None
 
 
-def _find(folder: Path, name: str) -> Path:
-    places = [folder / "mnist", folder / "MNIST" / "raw", folder]
-    for place in places:
-        for path in (place / f"{name}.gz", place / name):
-            if path.is_file():
-                return path
-    raise DataError(
-        "A file of MNIST is missing.",
-        given=f"no {name}.gz or {name} in {', '.join(str(place) for place in places)}",
-        expected=f"the publishers' idx files: {', '.join(MNIST_FILES)}, each plain or as .gz",
-        repair=f"put them into {places[0]}, or name their folder with --data",
-    )
+class Source(Entry):
+    """A data set by name, with options of its loader."""
+
+    chosen_by: ClassVar[str] = "name"
+    name: str
+
+    @model_validator(mode="after")
+    def _makes(self) -> Source:
+        return self  # when it is loaded
+
+    def load(self, folder: Path | str | None = None) -> Dataset:
+        """The data set, from the folder of its files."""
+        return self.make(folder=None if folder is None else Path(folder))  # type: ignore[no-any-return]
 
 
-def _mnist(folder: Path | None) -> Dataset:
-    if folder is None or not folder.is_dir():
-        raise DataError(
-            "The data folder is missing.",
-            given="none" if folder is None else folder,
-            expected="a folder with the publishers' idx files of MNIST",
-            repair="--data FOLDER, or set EVENTSIM_DATA",
-        )
-    paths = {name: _find(folder, name) for name in MNIST_FILES}
-    arrays = {name: read_idx(path) for name, path in paths.items()}
-    for name, array in arrays.items():
-        header = b"\0\0\x08" + bytes([array.ndim]) + np.array(array.shape, ">u4").tobytes()
-        found = hashlib.sha256(header + array.tobytes()).hexdigest()
-        if found != MNIST_FILES[name]:
-            raise DataError(
-                "A data file is not the one of MNIST.",
-                given=f"{paths[name]}, SHA-256 of its content {found}",
-                expected=MNIST_FILES[name],
-                repair=f"fetch {name}.gz again from its publisher",
-            )
-    images = np.concatenate([arrays["train-images-idx3-ubyte"], arrays["t10k-images-idx3-ubyte"]])
-    labels = np.concatenate([arrays["train-labels-idx1-ubyte"], arrays["t10k-labels-idx1-ubyte"]])
-    train, validation = np.split(keys.permutation(SPLIT_SEED, "split/mnist", 60_000), [55_000])
-    x = (images.reshape(len(images), -1) / np.float32(255)).astype(np.float32)
-    return Dataset(
-        "mnist", x, labels.astype(np.int64), train, validation, np.arange(60_000, 70_000), image=images.shape[1:]
-    )
+SOURCES = OneOf(LOADERS, dict.fromkeys(("train", "validation", "test"), _COUNT), ("folder",), Source)
+_CHECK: TypeAdapter[Source] = TypeAdapter(Annotated[Source, SOURCES])
 
 
-LOADERS: dict[str, Callable[[Path | None], Dataset]] = {"digits": _digits, "mnist": _mnist}
-
-
-def load(name: str, folder: Path | str | None = None) -> Dataset:
+def load(name: str, folder: Path | str | None = None, **options: Any) -> Dataset:
     """Load a data set.
 
     Parameters
     ----------
     name : str
-        ``digits``: scikit-learn's 1,797 handwritten digits, 8 x 8, which need no file. ``mnist``: 70,000 digits,
-        28 x 28, from the publishers' idx files.
+        One of those in ``docs/data.md``, or of ``eventsim data``.
     folder : path, optional
-        Where the files are: in it, or in ``mnist/`` or ``MNIST/raw/`` below it.
+        Where the files are, in the publishers' layout: in it, or in a folder of the data set below it.
+    **options
+        Of the data set. All have ``train``, ``validation`` and ``test``: numbers of samples. Validation is carved from
+        the training set by key, training and test are keyed parts of what there is.
 
     Returns
     -------
@@ -105,9 +62,21 @@ def load(name: str, folder: Path | str | None = None) -> Dataset:
     ------
     DataError
         The name is unknown, or a file is missing, damaged or not the published one.
+    ConfigError
+        An option is unknown or unusable.
     """
     if name not in LOADERS:
         raise DataError(
-            "There is no such data set.", given=name, expected=f"one of {', '.join(LOADERS)}", repair="correct the name"
+            "There is no such data set.", given=name, expected=unknown(name, [*LOADERS]), repair="correct it"
         )
-    return LOADERS[name](None if folder is None else Path(folder))
+    try:
+        source = _CHECK.validate_python({"name": name, **options})
+    except ValidationError as error:
+        faults = [(fault.get("ctx", {}).get("under") or fault["loc"][-1], fault["msg"]) for fault in error.errors()]
+        raise ConfigError(
+            f"The options of {name} are not usable.",
+            given=", ".join(f"{option} = {options.get(str(option))!r}" for option, _ in faults),
+            expected="; ".join(f"{option}: {text}" for option, text in faults),
+            repair="correct or leave out",
+        ) from None
+    return source.load(folder)

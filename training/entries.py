@@ -51,12 +51,14 @@ class Entry(Table):
     """A table that something is made of."""
 
     made_by: ClassVar[Callable[..., Any]]
+    chosen_by: ClassVar[str] = "type"
+    """The key that names what is made, where there is a choice."""
     own: ClassVar[Mapping[str, str]] = {}
     """Parameters of the function whose keys are others, as their names are those of keys that all such tables have."""
 
     def options(self, without: str = "") -> dict[str, Any]:
         """What was given, as the function wants it."""
-        given = [name for name in type(self).model_fields if name in self.model_fields_set - {"type", without}]
+        given = [name for name in type(self).model_fields if name in self.model_fields_set - {self.chosen_by, without}]
         return {name: _made(getattr(self, name)) for name in given}
 
     def make(self, without: str = "", **more: Any) -> Any:
@@ -78,7 +80,7 @@ class Entry(Table):
 
     def _blamed(self, error: InputError) -> str | None:
         """The option without which it could be made, or else the first one that the error speaks of."""
-        given = [name for name in type(self).model_fields if name in self.model_fields_set - {"type"}]
+        given = [name for name in type(self).model_fields if name in self.model_fields_set - {self.chosen_by}]
         for name in given:
             if not type(self).model_fields[name].is_required():
                 try:
@@ -135,7 +137,7 @@ class Made:
 
 
 class OneOf:
-    """Annotation of a table whose key ``type`` names one of several functions.
+    """Annotation of a table whose key ``type``, or another of its base, names one of several functions.
 
     Parameters
     ----------
@@ -151,18 +153,19 @@ class OneOf:
         skipped: tuple[str, ...] = (),
         base: type[Entry] = Entry,
     ) -> None:
-        typed = create_model("Typed", __base__=base, type=(str, ...))
+        self.key = base.chosen_by
+        typed = create_model("Typed", __base__=base, **{self.key: (str, ...)})  # type: ignore[call-overload]
         self.tables = {name: entry(made, types or {}, skipped, typed) for name, made in functions.items()}
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         tagged = [Annotated[table, Tag(TAG + name)] for name, table in self.tables.items()]
-        union: Any = Annotated[Union[tuple(tagged)], Discriminator(lambda table: TAG + table["type"])]  # noqa: UP007
+        union: Any = Annotated[Union[tuple(tagged)], Discriminator(lambda table: TAG + table[self.key])]  # noqa: UP007
         return core_schema.no_info_before_validator_function(self._typed, handler.generate_schema(union))
 
     def _typed(self, table: Any) -> Any:
         known = list(self.tables)
         if not isinstance(table, dict):
-            raise fault(f"a table is wanted, with a type: {', '.join(known)}")
-        if table.get("type") not in known:
-            raise fault(unknown(table.get("type"), known), "type")
+            raise fault(f"a table is wanted, with a {self.key}: {', '.join(known)}")
+        if table.get(self.key) not in known:
+            raise fault(unknown(table.get(self.key), known), self.key)
         return table

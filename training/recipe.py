@@ -9,33 +9,20 @@ from operator import add
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from eventsim.errors import ConfigError, InputError
 from eventsim.keys import SEED_LIMIT
 from eventsim.training.branches import branches, with_heads
 from eventsim.training.catalogue import ENCODERS, FORM, HEAD, MODELS, OBJECTIVES, TRAINING, VIEWS
-from eventsim.training.data import LOADERS
+from eventsim.training.data import SOURCES, Source
 from eventsim.training.encode import Encoder
-from eventsim.training.entries import TAG, Entry, Table, fault, unknown
+from eventsim.training.entries import TAG, Entry, Table, fault
 from eventsim.training.form import Form
 from eventsim.training.model import Model
 from eventsim.training.objective import Objective
 from eventsim.training.plan import FitConfig
 from eventsim.training.views import Views
-
-
-class Data(Table):
-    """What is learned from."""
-
-    name: str
-
-    @field_validator("name")
-    @classmethod
-    def _loads(cls, name: str) -> str:
-        if name not in LOADERS:
-            raise fault(unknown(name, list(LOADERS)))
-        return name
 
 
 class Asked(Table):
@@ -110,7 +97,7 @@ class Stage(Table):
 class Recipe(Table):
     """A data set, and the stages in their order."""
 
-    data: Data
+    data: Annotated[Source, SOURCES]
     stage: tuple[Stage, ...]
 
     @model_validator(mode="after")

@@ -14,7 +14,6 @@ from eventsim.columns import locked, writing
 from eventsim.errors import CheckpointError, OutputError
 from eventsim.parallel import Workers, check_threads
 from eventsim.training.cache import TeacherCache
-from eventsim.training.data import load
 from eventsim.training.dataset import Dataset
 from eventsim.training.describe import difference
 from eventsim.training.fit import Fitted, fit
@@ -72,7 +71,7 @@ def run_recipe(
         diverged.
     """
     check_threads(threads)
-    dataset = load(recipe.data.name, data)
+    dataset = recipe.data.load(data)
     identity = _identity(recipe, dataset)
     _check_folder(out, identity)
     if (out / RESULTS).exists():
