@@ -112,7 +112,7 @@ def test_a_run_that_ends_at_any_stage_goes_on(tmp_path, whole, monkeypatch, name
         run_recipe(chain(), tmp_path / "run")
     monkeypatch.undo()
     again = run_recipe(chain(), tmp_path / "run")
-    assert again.new != (name == "write_json" and call == 2 and after)
+    assert again.new
     assert again.results == whole[0].results
     assert contents(tmp_path / "run") == whole[1]
 
@@ -146,16 +146,16 @@ def test_a_finished_run_is_read(tmp_path, whole, monkeypatch):
 
 
 OTHERS = [
-    ("stage.1.objective.1.temperature", 2.0),
-    ("stage.0.seed", 4),
-    ("stage.1.training.epochs", 3),
-    ("stage.0.cache.views.seed", 2),
+    ("student", "stage.1.objective.1.temperature", 2.0),
+    ("teacher", "stage.0.seed", 4),
+    ("student", "stage.1.training.epochs", 3),
+    ("teacher", "stage.0.cache.views.seed", 2),
 ]
 
 
-@pytest.mark.parametrize(("place", "value"), OTHERS)
+@pytest.mark.parametrize(("stage", "place", "value"), OTHERS)
 @pytest.mark.parametrize("finished", [True, False])
-def test_another_recipe_in_the_folder_is_refused(tmp_path, monkeypatch, place, value, finished):
+def test_another_recipe_in_the_folder_is_refused(tmp_path, monkeypatch, stage, place, value, finished):
     out = tmp_path / "run"
     if not finished:
         monkeypatch.setattr(run, "fit", lambda *arguments, **more: (_ for _ in ()).throw(Killed()))
@@ -164,9 +164,30 @@ def test_another_recipe_in_the_folder_is_refused(tmp_path, monkeypatch, place, v
     else:
         run_recipe(checked(changed()), out)
     before = contents(out)
-    with pytest.raises(CheckpointError, match=rf"(?s)another run.*{place} = .*{place} = {value}"):
+    said = f"stage.{stage}.{place.split('.', 2)[2]}"
+    with pytest.raises(CheckpointError, match=rf"(?s)another run.*{said} = .*{said} = {value}"):
         run_recipe(checked(changed(place, value)), out)
     assert contents(out) == before
+
+
+def test_a_recipe_that_has_grown_goes_on(tmp_path, whole):
+    few = run_recipe(checked(changed()), tmp_path / "run")
+    grown = run_recipe(chain(), tmp_path / "run")
+    assert grown.new
+    assert grown.results[:2] == few.results
+    assert contents(tmp_path / "run") == whole[1]
+    fewer = run_recipe(checked(changed()), tmp_path / "run")
+    assert not fewer.new
+    assert fewer.results == few.results
+    assert contents(tmp_path / "run") == whole[1]
+
+
+def test_stages_are_told_of_also_when_they_were_done(tmp_path):
+    for _ in range(2):
+        told = []
+        ran = run_recipe(checked(changed()), tmp_path / "run", told=lambda task, params, found: told.append(found))
+        assert told == ran.results
+    assert not ran.new
 
 
 def test_how_often_a_checkpoint_is_kept_may_change(tmp_path):

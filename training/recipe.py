@@ -19,6 +19,7 @@ from eventsim.training.data import SOURCES, Source
 from eventsim.training.encode import Encoder
 from eventsim.training.entries import TAG, Entry, Table, fault
 from eventsim.training.form import Form
+from eventsim.training.inherit import inherited
 from eventsim.training.model import Model
 from eventsim.training.objective import Objective
 from eventsim.training.plan import FitConfig
@@ -139,6 +140,7 @@ def read(path: Path) -> Recipe:
 
 def checked(table: dict[str, Any]) -> Recipe:
     """A recipe from its table, if all of it is usable; raises :class:`ConfigError` otherwise."""
+    table = {**table, "stage": inherited(table["stage"])} if "stage" in table else table
     try:
         return Recipe.model_validate(_frozen(table))
     except ValidationError as error:

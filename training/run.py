@@ -24,6 +24,8 @@ from eventsim.training.stages import Task, tasks
 RECIPE, RESULTS = "recipe.json", "results.json"
 Progress = Callable[[str, int, int], None]
 """Called as ``progress(stage, done, total)``."""
+Told = Callable[[Task, Params, dict[str, Any]], None]
+"""Called with each stage, its parameters and its results when it is done, or was done before."""
 
 
 class Ran(NamedTuple):
@@ -34,7 +36,7 @@ class Ran(NamedTuple):
     seconds: list[float]
     """Training time of each stage, over all calls."""
     new: bool
-    """Whether anything was left to do."""
+    """Whether anything was left to train."""
 
 
 def run_recipe(
@@ -44,10 +46,12 @@ def run_recipe(
     data: Path | None = None,
     threads: int = 1,
     progress: Progress = lambda stage, done, total: None,
+    told: Told | None = None,
 ) -> Ran:
     """Train the stages of a recipe in their order, each with the cache of its teacher.
 
-    Whatever ends it, the same call goes on from what is in the folder, and ends with the bits of a run in one go.
+    Whatever ends it, the same call goes on from what is in the folder, and ends with the bits of a run in one go. So
+    does the call with a recipe that has more stages, or others of the same stages.
 
     Parameters
     ----------
@@ -58,7 +62,7 @@ def run_recipe(
         Folder with the data set, where it needs one.
     threads : int
         No number depends on it.
-    progress : callable, optional
+    progress, told : callable, optional
 
     Returns
     -------
@@ -73,20 +77,23 @@ def run_recipe(
     check_threads(threads)
     dataset = recipe.data.load(data)
     identity = _identity(recipe, dataset)
-    _check_folder(out, identity)
-    if (out / RESULTS).exists():
-        return Ran(json.loads((out / RESULTS).read_text("utf-8")), _seconds(recipe, out), False)
-    chain = tasks(recipe, dataset)
-    with writing(out, "nothing was touched"):
-        out.mkdir(parents=True, exist_ok=True)
-    with locked(out / RESULTS, str(out)), Workers(threads) as workers:
-        _check_folder(out, identity)  # another run may have begun it in the meantime
-        for left in out.glob(".*.part"):
-            left.unlink()  # of a process that was killed
-        store.write_json(out / RECIPE, identity)
-        results = _Run(out, dataset, {task.name: task for task in chain}, workers, threads, progress)()
-        store.write_json(out / RESULTS, results)
-    return Ran(results, _seconds(recipe, out), True)
+    found = _check_folder(out, identity)
+    known = _known(out)
+    names = [stage.name for stage in recipe.stage]
+    new = not all(name in known for name in names)
+    if new or told is not None:
+        chain = tasks(recipe, dataset)
+        with writing(out, "nothing was touched"):
+            out.mkdir(parents=True, exist_ok=True)
+        with locked(out / RESULTS, str(out)), Workers(threads) as workers:
+            found = _check_folder(out, identity)  # another run may have begun it in the meantime
+            for left in out.glob(".*.part"):
+                left.unlink()  # of a process that was killed
+            if found != identity:
+                stages = found.get("stage", {}) | identity["stage"]
+                store.write_json(out / RECIPE, identity | {"stage": stages})
+            known = _Run(out, dataset, {task.name: task for task in chain}, workers, threads, progress, told)()
+    return Ran([known[name] for name in names], _seconds(recipe, out), new)
 
 
 class _Run(NamedTuple):
@@ -98,11 +105,12 @@ class _Run(NamedTuple):
     workers: Workers
     threads: int
     progress: Progress
+    told: Told | None
 
-    def __call__(self) -> list[dict[str, Any]]:
-        """Results of all stages."""
+    def __call__(self) -> dict[str, dict[str, Any]]:
+        """Results of all stages, by their names."""
         trained: dict[str, Params] = {}
-        results = []
+        known = _known(self.out)
         for name, task in self.tasks.items():
             fitted = self.fit(task, trained)
             trained[name] = fitted.params
@@ -110,8 +118,12 @@ class _Run(NamedTuple):
                 total = task.asked.seen().count * len(self.dataset.train)
                 show = partial(self.tell, f"{name}, cache", total)
                 self.cached(task, fitted.params, memory=0, show=show).close()
-            results.append(task.results(fitted, self.dataset, self.workers))
-        return results
+            if name not in known:
+                known[name] = task.results(fitted, self.dataset, self.workers)
+                store.write_json(self.out / RESULTS, [*known.values()])
+            if self.told is not None:
+                self.told(task, fitted.params, known[name])
+        return known
 
     def fit(self, task: Task, trained: dict[str, Params]) -> Fitted:
         """Train a stage, or go on with it, or read it."""
@@ -147,29 +159,39 @@ class _Run(NamedTuple):
 
 
 def _identity(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
-    """All that decides the numbers of a run, as JSON values."""
+    """All that decides the numbers of a run, as JSON values; stages by their names."""
     given = json.loads(recipe.model_dump_json(exclude_unset=True, serialize_as_any=True))
-    for stage in given["stage"]:
+    stages = {stage.pop("name"): stage for stage in given["stage"]}
+    for stage in stages.values():
         stage["training"].pop("checkpoint_every", None)
-    return {"version": eventsim.__version__, **given, "data": {**given["data"], "sha256": dataset.fingerprint}}
+    return {"version": eventsim.__version__, "data": {**given["data"], "sha256": dataset.fingerprint}, "stage": stages}
 
 
-def _check_folder(out: Path, identity: dict[str, Any]) -> None:
-    """Refuse a folder of another run, or of something else."""
+def _known(out: Path) -> dict[str, dict[str, Any]]:
+    """Results so far, by the names of their stages."""
+    if not (out / RESULTS).exists():
+        return {}
+    return {found["stage"]: found for found in json.loads((out / RESULTS).read_text("utf-8"))}
+
+
+def _check_folder(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
+    """What the folder says of itself; refused if it is that of another run, or of something else."""
     if not out.exists() or (out.is_dir() and not any(not p.name.startswith(".") for p in out.iterdir())):
-        return
+        return {}
     try:
         found = json.loads((out / RECIPE).read_text("utf-8"))
-    except (OSError, ValueError):
+        both = found["stage"].keys() & identity["stage"].keys()
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
         if out.is_dir() and {p.name for p in out.iterdir()} <= {f"{RESULTS}.lock"}:
-            return
+            return {}
         raise OutputError(
             "The folder holds something else than a run.",
             given=f"{out}, without a {RECIPE} that can be read",
             expected="a folder that is not there yet, or one of an earlier run of this recipe",
             repair="name another",
         ) from None
-    differs = difference(found, identity)
+    old, new = (one | {"stage": {name: one["stage"][name] for name in sorted(both)}} for one in (found, identity))
+    differs = difference(old, new)
     if differs is not None:
         raise CheckpointError(
             "The folder is that of another run.",
@@ -177,6 +199,7 @@ def _check_folder(out: Path, identity: dict[str, Any]) -> None:
             expected=f"{differs.place} = {json.dumps(differs.wanted)}",
             repair="name another folder, or give the recipe that it was begun with",
         )
+    return dict(found)
 
 
 def _seconds(recipe: Recipe, out: Path) -> list[float]:
