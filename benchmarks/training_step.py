@@ -28,6 +28,7 @@ import numpy as np
 
 from eventsim import LIF, MTJ
 from eventsim.parallel import Workers, cores
+from eventsim.training.builders import multiplications
 from eventsim.training.gradient import Gradient, gradient
 from eventsim.training.label_objective import CrossEntropy
 from eventsim.training.linear import Conv, Dense, Grid
@@ -60,16 +61,6 @@ def network(net: str, neuron: LIF | MTJ, grid: Grid | None) -> Model:
         layers.append(AvgPool(2))
     head = [Flatten(), Dense(4096, 256, grid=grid), Spiking(neuron), Dense(256, 10, grid=grid)]
     return Model([*layers, *head], (32, 32, 3))
-
-
-def multiplications(model: Model) -> int:
-    """Products of one forward pass of one sample over one tick."""
-    shape, total = model.inputs, 0
-    for layer in model.layers:
-        shape = layer.shape(shape)
-        if isinstance(layer, Conv | Dense):
-            total += math.prod(shape) * layer.fan_in
-    return total
 
 
 def measure(

@@ -202,8 +202,10 @@ def alone(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def locked(path: Path, given: str) -> Iterator[None]:
+def locked(path: Path, given: str, wait: float = 0.0) -> Iterator[None]:
     """Keep others from writing to a file, in this process or another; ``given`` is how an error names it.
+
+    Who comes second waits for so many seconds.
 
     The operating system holds the lock and lets go of it however the process ends. Its file is removed while the lock
     is still held: who opened it before finds that it has no name any more, and takes it for another's.
@@ -214,10 +216,10 @@ def locked(path: Path, given: str) -> Iterator[None]:
         It is being written to.
     """
     place = path.with_name(path.name + ".lock")
-    lock = FileLock(place, blocking=False, thread_local=False)
+    lock = FileLock(place, thread_local=False)
     with writing(path, "nothing was touched"):
         try:
-            lock.acquire()
+            lock.acquire(timeout=wait, blocking=wait > 0)
         except Timeout:
             raise OutputError(
                 "The file is being written by another run.",

@@ -67,3 +67,7 @@ class OutputError(InputError):
 
 class CheckpointError(InputError):
     """A checkpoint that is missing, damaged or of another model."""
+
+
+class ResultsError(InputError):
+    """A file of results that is damaged, or of another version."""

@@ -185,8 +185,10 @@ def test_a_recipe_that_has_grown_goes_on(tmp_path, whole):
 def test_stages_are_told_of_also_when_they_were_done(tmp_path):
     for _ in range(2):
         told = []
-        ran = run_recipe(checked(changed()), tmp_path / "run", told=lambda task, params, found: told.append(found))
-        assert told == ran.results
+        ran = run_recipe(checked(changed()), tmp_path / "run", told=told.append)
+        assert [done.results for done in told] == ran.results
+        assert [done.seconds for done in told] == ran.seconds
+        assert [done.task.name for done in told] == ["teacher", "student"]
     assert not ran.new
 
 

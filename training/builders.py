@@ -15,9 +15,10 @@ from eventsim.device import Devices, Neuron
 from eventsim.errors import NetworkError
 from eventsim.models import MTJ
 from eventsim.training.layer import Layer, Params, Shape
-from eventsim.training.linear import Dense, Grid
-from eventsim.training.model import Model
+from eventsim.training.linear import Conv, Dense, Grid
+from eventsim.training.model import Chain, Model
 from eventsim.training.pooling import AvgPool, MaxPool
+from eventsim.training.residual import Residual
 from eventsim.training.shaping import ReLU
 from eventsim.training.spiking import Spiking
 
@@ -30,6 +31,25 @@ _STATISTICS = ("mean", "variance")
 def weights(params: Params) -> int:
     """Number of learned parameters: weights, biases, and lines of normalisations, but not their running statistics."""
     return sum(value.size for name, value in params.items() if name.rsplit("/", 1)[-1] not in _STATISTICS)
+
+
+def multiplications(model: Model) -> int:
+    """Products of one forward pass of one sample over one tick, all layers dense."""
+    return _products(model.layers, model.inputs)
+
+
+def _products(layers: Sequence[Layer], shape: Shape) -> int:
+    total = 0
+    for layer in layers:
+        before, shape = shape, layer.shape(shape)
+        match layer:
+            case Conv() | Dense():
+                total += math.prod(shape) * layer.fan_in
+            case Residual():
+                total += _products(layer.main, before) + _products(layer.shortcut, before)
+            case Chain():
+                total += _products(layer.layers, before)
+    return total
 
 
 class Stack:

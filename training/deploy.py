@@ -40,7 +40,7 @@ class Deployment:
 
 def deploy(
     network: Network,
-    events: Events,
+    events: Events | Callable[[int], Events],
     labels: NDArray[np.int64],
     variation: float,
     *,
@@ -55,8 +55,8 @@ def deploy(
     ----------
     network : Network
         With a population ``readout``.
-    events : Events
-        The samples as spikes; every chip sees the same.
+    events : Events or callable
+        The samples as spikes, the same for every chip; or a function that gives them by the number of the chip.
     labels : array of int, shape (samples,)
     variation : float
         Relative spread of every device parameter.
@@ -71,7 +71,8 @@ def deploy(
     accuracies, self_firing, recordings = [], [], []
     for chip in range(chips):
         drawn = network.on_chip(Variation.all(variation), seed=seed, chip=chip)
-        recording = simulate(drawn, events, record=Record(energy=True), threads=threads)
+        seen = events(chip) if callable(events) else events
+        recording = simulate(drawn, seen, record=Record(energy=True), threads=threads)
         accuracies.append(accuracy(recording.readout["readout"], labels))
         populations = [p for p in drawn.populations if isinstance(p, Population)]
         self_firing.append(sum(p.devices.self_firing for p in populations))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +12,9 @@ from eventsim.errors import NetworkError
 from eventsim.training.encode import Encoder
 from eventsim.training.layer import Mode, Params, Shape
 from eventsim.training.model import Chain, Model, check_ticks, joined, split
-from eventsim.training.signal import Array, Signal, signal
+from eventsim.training.signal import Array, Signal, signal, size_of
 from eventsim.training.spiking import Spiking
+from eventsim.variation import Variation
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +51,14 @@ class Front:
         x = signal(self.encoder(prepared, ids, epoch), self.inputs)
         mode = Mode(check_ticks(x, self.ticks), kind=np.result_type(np.float32, *self.params.values()))
         return self.chain.forward(self.params, x, mode).signal
+
+    def on_chip(self, variation: Variation, *, seed: int, chip: int = 0) -> Front:
+        """The same layers with drawn neurons; see :meth:`eventsim.Network.on_chip`."""
+        *before, last = self.chain.layers
+        assert isinstance(last, Spiking)  # where models are cut
+        size = size_of(self.chain.shape(self.inputs))
+        drawn = last.nominal.draw(size, variation, seed=seed, chip=chip, name="front")
+        return replace(self, chain=Chain([*before, replace(last, neurons=drawn)]))
 
 
 class Parts(NamedTuple):

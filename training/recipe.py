@@ -128,36 +128,47 @@ def read(path: Path) -> Recipe:
         There is no such file, it is no TOML, or entries are unknown, missing or unusable; each is named by its path.
     """
     try:
-        return checked(tomllib.loads(path.read_text(encoding="utf-8")))
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
-        raise ConfigError(
-            "The recipe cannot be read.",
-            given=f"{path}: {cause}",
-            expected="a TOML file",
-            repair="a recipe like examples/li.toml",
-        ) from None
+        raise unreadable(path, cause) from None
+    return checked(table)
+
+
+def unreadable(path: Path, cause: Exception) -> ConfigError:
+    """What is said of a file that is no TOML."""
+    return ConfigError(
+        "The recipe cannot be read.",
+        given=f"{path}: {cause}",
+        expected="a TOML file",
+        repair="a recipe like examples/li.toml",
+    )
 
 
 def checked(table: dict[str, Any]) -> Recipe:
     """A recipe from its table, if all of it is usable; raises :class:`ConfigError` otherwise."""
     table = {**table, "stage": inherited(table["stage"])} if "stage" in table else table
     try:
-        return Recipe.model_validate(_frozen(table))
+        return Recipe.model_validate(frozen(table))
     except ValidationError as error:
-        faults = [(_path(one), one["msg"]) for one in error.errors()]
-        raise ConfigError(
-            "The recipe is not usable.",
-            given="; ".join(f"{'.'.join(path)} = {_at(table, path)}" for path, _ in faults),
-            expected="; ".join(f"{'.'.join(path)}: {text}" for path, text in faults),
-            repair="correct these entries; the first stage is stage.0",
-        ) from None
+        raise faults_of("recipe", table, error) from None
 
 
-def _frozen(value: Any) -> Any:
+def faults_of(what: str, table: dict[str, Any], error: ValidationError) -> ConfigError:
+    """What is said of a table that is not usable: every fault, by its path."""
+    faults = [(_path(one), one["msg"]) for one in error.errors()]
+    return ConfigError(
+        f"The {what} is not usable.",
+        given="; ".join(f"{'.'.join(path)} = {_at(table, path)}" for path, _ in faults),
+        expected="; ".join(f"{'.'.join(path)}: {text}" for path, text in faults),
+        repair="correct these entries; the first stage is stage.0",
+    )
+
+
+def frozen(value: Any) -> Any:
     """Lists as tuples, at any depth."""
     if isinstance(value, dict):
-        return {name: _frozen(part) for name, part in value.items()}
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+        return {name: frozen(part) for name, part in value.items()}
+    return tuple(map(frozen, value)) if isinstance(value, list) else value
 
 
 def _path(one: Any) -> list[str]:

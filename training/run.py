@@ -24,8 +24,18 @@ from eventsim.training.stages import Task, tasks
 RECIPE, RESULTS = "recipe.json", "results.json"
 Progress = Callable[[str, int, int], None]
 """Called as ``progress(stage, done, total)``."""
-Told = Callable[[Task, Params, dict[str, Any]], None]
-"""Called with each stage, its parameters and its results when it is done, or was done before."""
+
+
+class Done(NamedTuple):
+    """A stage that is done."""
+
+    task: Task
+    params: Params
+    dataset: Dataset
+    results: dict[str, Any]
+    """Accuracies, epochs, weights, firing rates."""
+    seconds: float
+    """Training time, over all calls."""
 
 
 class Ran(NamedTuple):
@@ -46,7 +56,7 @@ def run_recipe(
     data: Path | None = None,
     threads: int = 1,
     progress: Progress = lambda stage, done, total: None,
-    told: Told | None = None,
+    told: Callable[[Done], None] | None = None,
 ) -> Ran:
     """Train the stages of a recipe in their order, each with the cache of its teacher.
 
@@ -62,7 +72,9 @@ def run_recipe(
         Folder with the data set, where it needs one.
     threads : int
         No number depends on it.
-    progress, told : callable, optional
+    progress : callable, optional
+    told : callable, optional
+        Called with each stage when it is done, also if it was done before.
 
     Returns
     -------
@@ -93,7 +105,7 @@ def run_recipe(
                 stages = found.get("stage", {}) | identity["stage"]
                 store.write_json(out / RECIPE, identity | {"stage": stages})
             known = _Run(out, dataset, {task.name: task for task in chain}, workers, threads, progress, told)()
-    return Ran([known[name] for name in names], _seconds(recipe, out), new)
+    return Ran([known[name] for name in names], [_seconds(out, name) for name in names], new)
 
 
 class _Run(NamedTuple):
@@ -105,7 +117,7 @@ class _Run(NamedTuple):
     workers: Workers
     threads: int
     progress: Progress
-    told: Told | None
+    told: Callable[[Done], None] | None
 
     def __call__(self) -> dict[str, dict[str, Any]]:
         """Results of all stages, by their names."""
@@ -122,7 +134,7 @@ class _Run(NamedTuple):
                 known[name] = task.results(fitted, self.dataset, self.workers)
                 store.write_json(self.out / RESULTS, [*known.values()])
             if self.told is not None:
-                self.told(task, fitted.params, known[name])
+                self.told(Done(task, fitted.params, self.dataset, known[name], _seconds(self.out, name)))
         return known
 
     def fit(self, task: Task, trained: dict[str, Params]) -> Fitted:
@@ -202,8 +214,7 @@ def _check_folder(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
     return dict(found)
 
 
-def _seconds(recipe: Recipe, out: Path) -> list[float]:
-    """Training time of each stage."""
-    files = [out / stage.name / "metrics.jsonl" for stage in recipe.stage]
-    lines = [[json.loads(line) for line in file.read_text("utf-8").splitlines()] for file in files if file.exists()]
-    return [sum(line["seconds"] for line in one) for one in lines]
+def _seconds(out: Path, stage: str) -> float:
+    """Training time of a stage."""
+    lines = (out / stage / "metrics.jsonl").read_text("utf-8").splitlines()
+    return float(sum(json.loads(line)["seconds"] for line in lines))

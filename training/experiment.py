@@ -1,0 +1,250 @@
+"""Experiments: a recipe, the published figures that its stages are held against, and its variants."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from eventsim.errors import ConfigError
+from eventsim.training.entries import Table
+from eventsim.training.inherit import inherited, merged
+from eventsim.training.recipe import Recipe, checked, faults_of, frozen, unreadable
+
+PACKAGE = "eventsim.experiments"
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class Row(Table):
+    """A line of a table: a stage, and what is said of it."""
+
+    stage: str
+    label: str
+    case: str = ""
+    published: float | None = None
+    """Accuracy in percent."""
+    above: str | None = None
+    """Stage whose mean accuracy this one is to exceed."""
+    test: str = ""
+    """Name of a further test set; that of the data if left out."""
+    least: float | None = None
+    """Accuracy in percent that the quick form reaches, and a broken program does not."""
+
+
+class Case(Table):
+    """A variant: what it changes in the recipe."""
+
+    name: Name
+    data: dict[str, Any] = Field(default={})
+
+
+class Test(Table):
+    """A further test set: what it changes in the data."""
+
+    __test__ = False
+
+    name: Name
+    data: dict[str, Any]
+
+
+class Quick(Table):
+    """The form of some minutes: what it changes."""
+
+    epochs: dict[str, int] = Field(default={})
+    """Epochs by stage."""
+    data: dict[str, Any] = Field(default={})
+    cases: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+    """Those that are trained, with their teachers; all if left out."""
+
+
+class Plan(Table):
+    """What an experiment says besides its recipe."""
+
+    title: str
+    source: str
+    about: str = ""
+    row: tuple[Row, ...] = Field(min_length=1)
+    case: tuple[Case, ...] = ()
+    test: tuple[Test, ...] = ()
+    chips: tuple[str, ...] = ()
+    """Stages that are put on drawn chips."""
+    quick: Quick = Quick()
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment, read.
+
+    Parameters
+    ----------
+    name : str
+    plan : Plan
+        Tables, variants, quick form.
+    table : dict
+        The recipe, as a table.
+    """
+
+    name: str
+    plan: Plan
+    table: dict[str, Any]
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """Variants; a nameless one that changes nothing, where there are none."""
+        return self.plan.case or (Case.model_construct(name="", data={}),)
+
+    @cached_property
+    def stages(self) -> list[dict[str, Any]]:
+        """Tables of the stages, each with what it takes from others."""
+        return list(inherited(self.table.get("stage", [])))
+
+    def asked(self, quick: bool) -> list[Case]:
+        """Variants that a form goes through."""
+        some = self.plan.quick.cases if quick else ()
+        return [case for case in self.cases if not some or case.name in some]
+
+    def rows(self, quick: bool) -> list[Row]:
+        """Rows that a form fills."""
+        cases = {case.name for case in self.asked(quick)}
+        some = self.plan.quick.stages if quick else ()
+        return [row for row in self.plan.row if row.case in cases and (not some or row.stage in some)]
+
+    def recipe(
+        self, case: Case, seed: int, *, quick: bool = False, epochs: int | None = None, only: set[str] | None = None
+    ) -> Recipe:
+        """Recipe of a variant and seed.
+
+        Parameters
+        ----------
+        case : Case
+        seed : int
+            Added to all seeds: of starts, order of samples, augmentation and encoders. Splits and noisy images stay.
+        quick : bool
+            The form of some minutes.
+        epochs : int, optional
+            Of every stage, instead of those that are written down.
+        only : set of str, optional
+            Stages that are wanted; their teachers come along.
+
+        Raises
+        ------
+        ConfigError
+            The recipe is not usable.
+        """
+        form, data, stages = self.plan.quick, self.table.get("data", {}), self.stages
+        wanted = {str(stage.get("name")) for stage in stages} if only is None else set(only)
+        if quick and form.stages and only is None:
+            wanted &= set(form.stages)
+        for stage in reversed(stages):
+            if stage.get("name") in wanted:
+                wanted.add(str(stage.get("teacher")))
+        made = [_seeded(stage, seed) for stage in stages if stage.get("name") in wanted]
+        for stage in made:
+            some = epochs if epochs is not None else form.epochs.get(str(stage["name"])) if quick else None
+            if some is not None:
+                stage["training"] = {**stage["training"], "epochs": some}
+        data = merged(merged(data, case.data), form.data if quick else {})
+        return checked({"data": data, "stage": made})
+
+    def digest(self, recipe: Recipe, stage: str) -> str:
+        """SHA-256 of all that a recipe says of a stage: data, the stage itself, and its teachers."""
+        given = json.loads(recipe.model_dump_json(exclude_unset=True, serialize_as_any=True))
+        by_name = {part["name"]: part for part in given["stage"]}
+        chain: list[Any] = [given["data"]]
+        at: str | None = stage
+        while at is not None:
+            by_name[at]["training"].pop("checkpoint_every", None)
+            chain.append(by_name[at])
+            at = by_name[at].get("teacher")
+        return hashlib.sha256(json.dumps(chain, sort_keys=True).encode()).hexdigest()
+
+
+def _seeded(value: Any, seed: int) -> Any:
+    """A stage with a number added to its seeds."""
+
+    def within(part: Any) -> Any:
+        if isinstance(part, dict):
+            found = {name: within(inner) for name, inner in part.items()}
+            return found | {"seed": part["seed"] + seed} if isinstance(part.get("seed"), int) else found
+        return [within(inner) for inner in part] if isinstance(part, list) else part
+
+    return {"seed": seed, **within(value)}
+
+
+def known() -> dict[str, Path]:
+    """Experiments that come with the program, by name."""
+    folder = Path(str(files(PACKAGE)))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def experiment(name: str) -> Experiment:
+    """Read an experiment: one that comes with the program, by its name, or a TOML file.
+
+    Raises
+    ------
+    ConfigError
+        There is no such experiment (those that there are, are named), or it is not usable.
+    """
+    there = known()
+    path = there.get(name, Path(name))
+    if name not in there and not (path.suffix == ".toml" and path.is_file()):
+        raise ConfigError(
+            "There is no such experiment.",
+            given=name,
+            expected=f"one of {', '.join(there)}, or a TOML file",
+            repair="correct the name",
+        )
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
+        raise unreadable(path, cause) from None
+    own = {key: value for key, value in table.items() if key not in Recipe.model_fields}
+    try:
+        plan = Plan.model_validate(frozen(own))
+    except ValidationError as error:
+        raise faults_of("experiment", own, error) from None
+    found = Experiment(path.stem, plan, {key: table[key] for key in Recipe.model_fields if key in table})
+    for text, given in _misfits(found):
+        raise ConfigError(
+            "The experiment is not usable.", given=given, expected=text, repair=f"correct this entry of {path}"
+        )
+    for case in found.cases:
+        for quick in (False, True):
+            found.recipe(case, 0, quick=quick)
+    return found
+
+
+def _misfits(found: Experiment) -> Iterator[tuple[str, str]]:
+    """Entries that name what is not there: what is expected, and what is given."""
+    plan, stages = found.plan, [str(stage.get("name")) for stage in found.stages]
+    cases, tests = [case.name for case in found.cases], [test.name for test in plan.test]
+    for i, row in enumerate(plan.row):
+        for key, name, there in (
+            ("stage", row.stage, stages),
+            ("above", row.above or row.stage, stages),
+            ("case", row.case, cases),
+            ("test", row.test, ["", *tests]),
+        ):
+            if name not in there:
+                yield f"row.{i}.{key}: one of {', '.join(filter(None, there))}", f"row.{i}.{key} = {name!r}"
+    for place, names, there in (
+        ("chips", plan.chips, stages),
+        ("quick.stages", plan.quick.stages, stages),
+        ("quick.epochs", tuple(plan.quick.epochs), stages),
+        ("quick.cases", plan.quick.cases, cases),
+    ):
+        for name in names:
+            if name not in there:
+                yield f"{place}: some of {', '.join(there)}", f"{place}: {name!r}"
+    for place, names in (("case", cases), ("test", tests)):
+        if len(set(names)) < len(names):
+            yield f"{place}: names that differ", f"{place}: {', '.join(names)}"

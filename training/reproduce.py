@@ -1,0 +1,215 @@
+"""Running an experiment: every variant with every seed, and a line of results for each of its stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import eventsim
+from eventsim.checks import is_whole
+from eventsim.errors import ConfigError
+from eventsim.keys import SEED_LIMIT
+from eventsim.parallel import Workers, check_threads
+from eventsim.training.builders import multiplications
+from eventsim.training.experiment import Case, Experiment
+from eventsim.training.layer import Params
+from eventsim.training.measured import OnEngine
+from eventsim.training.predict import accuracy, predict
+from eventsim.training.recipe import Recipe
+from eventsim.training.results import Result, ResultsFile
+from eventsim.training.run import Done, Progress, run_recipe
+from eventsim.training.stages import Task
+
+
+@dataclass(frozen=True)
+class Form:
+    """How much of an experiment is run.
+
+    Parameters
+    ----------
+    seeds : sequence of int
+    quick : bool
+        The form of some minutes.
+    epochs : int, optional
+        Of every stage, instead of those that are written down.
+
+    Raises
+    ------
+    ConfigError
+        No seed, one that is repeated, or a number of epochs below 1.
+    """
+
+    seeds: Sequence[int] = (0, 1, 2)
+    quick: bool = False
+    epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        whole = all(is_whole(seed) and 0 <= seed < SEED_LIMIT for seed in self.seeds)
+        if not self.seeds or not whole or len(set(self.seeds)) < len(self.seeds):
+            raise ConfigError(
+                "The seeds are not usable.",
+                given=", ".join(map(str, self.seeds)) or "none",
+                expected="at least one whole number from 0, none of them twice",
+                repair="--seeds 3 for 0, 1 and 2, or --seeds 0,4,7",
+            )
+        if self.epochs is not None and not (is_whole(self.epochs) and self.epochs >= 1):
+            raise ConfigError(
+                "The number of epochs is not usable.", given=self.epochs, expected="at least 1", repair="--epochs 10"
+            )
+
+
+def reproduce(
+    experiment: Experiment,
+    form: Form,
+    out: Path,
+    results: Path,
+    *,
+    command: str,
+    data: Path | None = None,
+    threads: int = 1,
+    progress: Progress = lambda stage, done, total: None,
+    told: Callable[[Result], None] = lambda result: None,
+) -> list[Result]:
+    """Train and measure what the results file does not hold yet.
+
+    Whatever ends it, the same call goes on: with the next stage that has no line yet and, in the folder, from its last
+    checkpoint. On another machine, or without the folder, the teachers that are needed are trained again.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    form : Form
+    out : path
+        Folder for the run folders of its recipes (``docs/formats.md``).
+    results : path
+        Results file, made with the first result.
+    command : str
+        That is noted beside each result.
+    data : path, optional
+        Folder with the data sets.
+    threads : int
+        No number but times depends on it.
+    progress, told : callable, optional
+        Told how far a stage is, and of each new result.
+
+    Returns
+    -------
+    list of Result
+        All of this form, those that were there among them.
+
+    Raises
+    ------
+    InputError
+        Data, recipe, results file or folder are not usable; nothing was trained then.
+    """
+    check_threads(threads)
+    file = ResultsFile(results)
+    found = []
+    for case in experiment.asked(form.quick):
+        for seed in form.seeds:
+            run = _Run(experiment, form, case, seed, file, command, data, threads, told)
+            run(out, progress)
+            found += run.found()
+    return found
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A variant with a seed."""
+
+    experiment: Experiment
+    form: Form
+    case: Case
+    seed: int
+    file: ResultsFile
+    command: str
+    data: Path | None
+    threads: int
+    told: Callable[[Result], None]
+
+    def recipe(self, only: set[str] | None = None) -> Recipe:
+        """What is trained."""
+        return self.experiment.recipe(self.case, self.seed, quick=self.form.quick, epochs=self.form.epochs, only=only)
+
+    def key(self, recipe: Recipe, stage: str) -> tuple[Any, ...]:
+        """By which the result of a stage is found."""
+        digest = self.experiment.digest(recipe, stage)
+        return (self.experiment.name, self.case.name, stage, self.seed, self.form.quick, digest)
+
+    def found(self) -> list[Result]:
+        """Results of all stages."""
+        recipe = self.recipe()
+        keys = [self.key(recipe, stage.name) for stage in recipe.stage]
+        return [result for result in self.file.results if result.key in keys]
+
+    def __call__(self, out: Path, progress: Progress) -> None:
+        """Train and measure the stages that have no result."""
+        recipe, there = self.recipe(), {result.stage for result in self.found()}
+        missing = {stage.name for stage in recipe.stage} - there
+        if not missing:
+            return
+        recipe = self.recipe(missing)
+        parts = (self.experiment.name, self.case.name, f"seed-{self.seed}", "quick" if self.form.quick else "")
+        if self.form.epochs is not None:
+            parts = (*parts, f"{self.form.epochs}-epochs")
+        name = "-".join(filter(None, parts))
+
+        def note(done: Done) -> None:
+            if done.task.name in missing:
+                result = self.result(recipe, done)
+                self.file.add(result)
+                self.told(result)
+
+        def show(stage: str, done: int, total: int) -> None:
+            progress(f"{name}, {stage}", done, total)
+
+        run_recipe(recipe, out / name, data=self.data, threads=self.threads, progress=show, told=note)
+
+    def result(self, recipe: Recipe, done: Done) -> Result:
+        """A stage, measured."""
+        task, dataset, reached = done.task, done.dataset, done.results
+        model, params = task.model.bare(done.params)
+        rates = reached["firing_rates"]
+        spiking = OnEngine(model, params, task.encoder, dataset, self.threads) if rates else None
+        name, case, stage, seed, quick, digest = self.key(recipe, task.name)
+        return Result(
+            experiment=name,
+            case=case,
+            stage=stage,
+            seed=seed,
+            quick=quick,
+            digest=digest,
+            data_sha256=dataset.fingerprint,
+            samples=(len(dataset.train), len(dataset.validation), len(dataset.test)),
+            ticks=task.encoder.ticks,
+            validation=reached["validation_accuracy"],
+            test=reached["test_accuracy"],
+            tests=self.tests(recipe, task, params),
+            epochs=reached["epochs"],
+            best_epoch=reached["best_epoch"],
+            weights=reached["weights"],
+            macs=multiplications(model),
+            firing_rate=fmean(rates.values()) if rates else None,
+            firing_rates=rates,
+            seconds=round(done.seconds, 1),
+            threads=self.threads,
+            activity=None if spiking is None else spiking.activity(seed),
+            chips=spiking.chips(seed) if spiking is not None and stage in self.experiment.plan.chips else (),
+            command=self.command,
+            version=eventsim.__version__,
+        )
+
+    def tests(self, recipe: Recipe, task: Task, params: Params) -> dict[str, float]:
+        """Accuracy on the further test sets of the rows of a stage."""
+        wanted = {row.test for row in self.experiment.plan.row if row.stage == task.name}
+        found = {}
+        for test in self.experiment.plan.test:
+            if test.name in wanted:
+                dataset = recipe.data.changed(test.data).load(self.data)
+                with Workers(self.threads) as workers:
+                    logits = predict(*task.model.bare(params), dataset, dataset.test, task.encoder, workers=workers)
+                found[test.name] = accuracy(logits, dataset.labels[dataset.test])
+        return found

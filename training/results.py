@@ -1,0 +1,146 @@
+"""Results of experiments, one line of JSON for each stage and seed, in a file that is added to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from eventsim import store
+from eventsim.columns import locked, writing
+from eventsim.errors import ResultsError
+from eventsim.training.entries import Table
+from eventsim.training.recipe import frozen
+
+HEADER = {"format": "eventsim results", "version": 1}
+_WAIT = 60.0
+"""Seconds to wait for others who add to the file."""
+
+
+class Chips(Table):
+    """A student on drawn chips of one spread; counts and energy (pJ) are means per sample."""
+
+    variation: float
+    accuracies: tuple[float, ...]
+    spikes: float
+    synops: float
+    devices_pj: float
+    with_periphery_pj: float
+
+
+class Activity(Table):
+    """What a student does on nominal devices, per sample, counted by the engine."""
+
+    samples: int
+    spikes: float
+    """Of all neurons."""
+    synops: float
+    """Of the engine: each spike times its exact fan-out."""
+    front_macs: float
+    """Of the layers in front of the first neurons, over all ticks, where they are fed with real values."""
+    differ: int
+    """Spikes and logits in which engine and training forward pass differ."""
+
+
+class Result(Table):
+    """A stage, trained once."""
+
+    experiment: str
+    case: str
+    stage: str
+    seed: int
+    quick: bool
+    digest: str
+    """SHA-256 of what the recipe says of the stage, its teachers and the data."""
+    data_sha256: str
+    samples: tuple[int, int, int]
+    """In training, validation and test."""
+    ticks: int
+    validation: float
+    test: float
+    tests: dict[str, float] = Field(default={})
+    """Accuracy on further test sets."""
+    epochs: int
+    best_epoch: int
+    weights: int
+    macs: int
+    """Of one pass of one sample, all layers dense."""
+    firing_rate: float | None = None
+    firing_rates: dict[str, float] = Field(default={})
+    seconds: float
+    threads: int
+    activity: Activity | None = None
+    chips: tuple[Chips, ...] = ()
+    command: str
+    version: str
+
+    @property
+    def key(self) -> tuple[str, str, str, int, bool, str]:
+        """What no two lines share."""
+        return (self.experiment, self.case, self.stage, self.seed, self.quick, self.digest)
+
+
+class ResultsFile:
+    """A file of results.
+
+    Parameters
+    ----------
+    path : path
+        Made with the first result.
+
+    Raises
+    ------
+    ResultsError
+        It is no such file, is of another version, or damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.results = self._read()
+
+    def _read(self) -> list[Result]:
+        try:
+            lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else [json.dumps(HEADER)]
+            header = json.loads(lines[0]) if lines else None
+        except (OSError, ValueError) as cause:
+            raise self._refused(f"{self.path}: {cause}") from None
+        if header != HEADER:
+            raise self._refused(f"{self.path}, beginning with {json.dumps(header)[:80]}")
+        found = []
+        for number, line in enumerate(lines[1:], 2):
+            try:
+                found.append(Result.model_validate(frozen(json.loads(line))))
+            except (ValueError, ValidationError) as cause:
+                said = str(cause).replace("\n", " ")[:200]
+                raise self._refused(f"{self.path}, line {number}: {said}") from None
+        return found
+
+    def _refused(self, given: str) -> ResultsError:
+        return ResultsError(
+            "The results file is not usable.",
+            given=given,
+            expected=f"a file that begins with {json.dumps(HEADER)}, and a whole result in each line after that",
+            repair="name another with --results; this one was left as it is",
+        )
+
+    def add(self, result: Result) -> None:
+        """Add a result, also beside other processes that add theirs; the file is replaced in one piece.
+
+        Raises
+        ------
+        OutputError
+            The file cannot be written to.
+        """
+        with writing(self.path, "nothing was touched"):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with locked(self.path, str(self.path), wait=_WAIT):
+                self.results = [one for one in self._read() if one.key != result.key] + [result]
+                lines = [json.dumps(HEADER), *(one.model_dump_json(exclude_defaults=True) for one in self.results)]
+                store.write_text(self.path, "\n".join(lines) + "\n")
+
+    def find(self, **wanted: Any) -> list[Result]:
+        """Results with these values, by seed."""
+        found = [one for one in self.results if all(getattr(one, name) == value for name, value in wanted.items())]
+        return sorted(found, key=lambda one: one.seed)
