@@ -245,6 +245,6 @@ def _misfits(found: Experiment) -> Iterator[tuple[str, str]]:
         for name in names:
             if name not in there:
                 yield f"{place}: some of {', '.join(there)}", f"{place}: {name!r}"
-    for place, names in (("case", cases), ("test", tests)):
-        if len(set(names)) < len(names):
-            yield f"{place}: names that differ", f"{place}: {', '.join(names)}"
+    for place, every in (("case", cases), ("test", tests)):
+        if len(set(every)) < len(every):
+            yield f"{place}: names that differ", f"{place}: {', '.join(every)}"

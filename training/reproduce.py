@@ -14,7 +14,9 @@ from eventsim.errors import ConfigError
 from eventsim.keys import SEED_LIMIT
 from eventsim.parallel import Workers, check_threads
 from eventsim.training.builders import multiplications
+from eventsim.training.data import load
 from eventsim.training.experiment import Case, Experiment
+from eventsim.training.inherit import merged
 from eventsim.training.layer import Params
 from eventsim.training.measured import OnEngine
 from eventsim.training.predict import accuracy, predict
@@ -152,9 +154,8 @@ class _Run:
         if not missing:
             return
         recipe = self.recipe(missing)
-        parts = (self.experiment.name, self.case.name, f"seed-{self.seed}", "quick" if self.form.quick else "")
-        if self.form.epochs is not None:
-            parts = (*parts, f"{self.form.epochs}-epochs")
+        parts = [self.experiment.name, self.case.name, f"seed-{self.seed}", "quick" if self.form.quick else ""]
+        parts.append("" if self.form.epochs is None else f"{self.form.epochs}-epochs")
         name = "-".join(filter(None, parts))
 
         def note(done: Done) -> None:
@@ -208,7 +209,8 @@ class _Run:
         found = {}
         for test in self.experiment.plan.test:
             if test.name in wanted:
-                dataset = recipe.data.changed(test.data).load(self.data)
+                options = merged(recipe.data.model_dump(exclude_unset=True), test.data)
+                dataset = load(folder=self.data, **options)
                 with Workers(self.threads) as workers:
                     logits = predict(*task.model.bare(params), dataset, dataset.test, task.encoder, workers=workers)
                 found[test.name] = accuracy(logits, dataset.labels[dataset.test])

@@ -1,0 +1,83 @@
+"""The command ``eventsim reproduce``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from eventsim.cli_cache import data_folder
+from eventsim.errors import ConfigError
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Seeds from a number of them, or from a list."""
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(
+            "The seeds are not usable.",
+            given=text,
+            expected="a number of seeds, or a list of them",
+            repair="--seeds 3 for 0, 1 and 2, or --seeds 0,4,7",
+        ) from None
+    return numbers if "," in text else tuple(range(numbers[0]))
+
+
+@click.command()
+@click.argument("name")
+@click.option("--seeds", default="3", show_default=True, help="How many (0, 1, ...), or a list: 0,4,7.")
+@click.option("--epochs", type=int, help="Of every stage.  [default: those of the experiment]")
+@click.option("--quick", is_flag=True, help="The form of some minutes.")
+@click.option("--out", type=click.Path(path_type=Path), default="runs", show_default=True, help="Where run folders go.")
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    help="Results file to add to.  [default: docs/results.jsonl; quick.jsonl in --out with --quick]",
+)
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Folder with the data sets' files.  [default: EVENTSIM_DATA]"
+)
+@click.option("--threads", type=int, help="Threads; no number depends on them.  [default: all cores]")
+def reproduce(
+    name: str,
+    seeds: str,
+    epochs: int | None,
+    quick: bool,
+    out: Path,
+    results: Path | None,
+    data: Path | None,
+    threads: int | None,
+) -> None:
+    """Reproduce a published table: teacher, cache, students and their tests, with every seed (docs/results.md).
+
+    NAME is one of the experiments of the program (any other word lists them), or a TOML file. Killed and started again,
+    it goes on.
+    """
+    # Only now, so that help stays quick.
+    import shlex
+    import sys
+
+    from eventsim.parallel import cores
+    from eventsim.terminal import print_table, progress_bars
+    from eventsim.training.experiment import experiment
+    from eventsim.training.page import write_page
+    from eventsim.training.reproduce import Form, reproduce
+    from eventsim.training.tables import LEGEND, results_table
+
+    asked, form = experiment(name), Form(parse_seeds(seeds), quick, epochs)
+    file = results or (out / "quick.jsonl" if quick else Path("docs/results.jsonl"))
+    with progress_bars() as progress:
+        found = reproduce(
+            asked,
+            form,
+            out,
+            file,
+            command=shlex.join(["eventsim", *sys.argv[1:]]),
+            data=data_folder(str(asked.table["data"]["name"]), data),
+            threads=cores() if threads is None else threads,
+            progress=progress,
+        )
+    print_table(results_table(asked, found, quick=quick))
+    click.echo(LEGEND)
+    click.echo(f"Results: {file}" if quick else f"Results: {file}, {write_page(file)}")

@@ -1,0 +1,144 @@
+"""Tables of results: published figures beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from eventsim.report import Table
+from eventsim.training.experiment import Experiment, Row
+from eventsim.training.results import Chips, Result
+
+COLUMNS = ("", "published", "test", "line", "gain", "validation", "rate", "spikes", "SynOps", "epochs", "time")
+LEGEND = (
+    "published: test accuracy in percent, unless the text says otherwise; test, validation: ours, mean ± standard "
+    "deviation over seeds; line: how far the mean is above (+) or below (-) the published figure; gain: over the same "
+    "seeds of the row that it is to exceed; rate: spikes per neuron and tick; spikes, SynOps: per sample, in the "
+    "engine; epochs: best on validation, of all; time: of one training"
+)
+
+
+def spread(values: Sequence[float], digits: int = 2) -> str:
+    """Mean and standard deviation."""
+    more = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{fmean(values):.{digits}f}{more}"
+
+
+def percent(shares: Sequence[float]) -> str:
+    """Mean and standard deviation of shares, in percent."""
+    return spread([100 * share for share in shares])
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A row with its results, one for each seed; of one quick form or of the whole one."""
+
+    row: Row
+    results: Sequence[Result]
+    others: Sequence[Result]
+    """Of the row that it is to exceed."""
+
+    @property
+    def reached(self) -> list[float]:
+        """Accuracy of each seed on the test set of the row."""
+        return [self._on(result) for result in self.results]
+
+    @property
+    def gains(self) -> list[float]:
+        """Over the same seeds of the other row."""
+        other = {result.seed: self._on(result) for result in self.others}
+        return [self._on(result) - other[result.seed] for result in self.results if result.seed in other]
+
+    def _on(self, result: Result) -> float:
+        return result.tests[self.row.test] if self.row.test else result.test
+
+    def cells(self) -> list[str]:
+        """Texts of the row."""
+        row, results = self.row, self.results
+        published = "" if row.published is None else f"{row.published:.2f}"
+        if not results:
+            return [row.label, published, "not run", *[""] * (len(COLUMNS) - 3)]
+        line = "" if row.published is None else f"{100 * fmean(self.reached) - row.published:+.2f}"
+        gain = f"{'+' if fmean(self.gains) >= 0 else ''}{percent(self.gains)}" if self.gains else ""
+        active = [result.activity for result in results if result.activity is not None]
+        rates = [result.firing_rate for result in results if result.firing_rate is not None]
+        return [
+            row.label,
+            published,
+            percent(self.reached),
+            line,
+            gain,
+            percent([result.validation for result in results]),
+            f"{fmean(rates):.3f}" if rates else "",
+            f"{fmean(one.spikes for one in active):,.0f}" if active else "",
+            f"{fmean(one.synops for one in active):,.0f}" if active else "",
+            f"{fmean(result.best_epoch for result in results):.0f} of {max(result.epochs for result in results)}",
+            f"{fmean(result.seconds for result in results):,.0f} s",
+        ]
+
+
+def filled(experiment: Experiment, results: Sequence[Result], *, quick: bool = False) -> list[Filled]:
+    """Rows of a form of an experiment, with those of some results that belong to them."""
+    by_place: dict[tuple[str, str], list[Result]] = {}
+    for result in sorted(results, key=lambda one: one.seed):
+        if result.experiment == experiment.name and result.quick == quick:
+            by_place.setdefault((result.case, result.stage), []).append(result)
+    return [
+        Filled(row, by_place.get((row.case, row.stage), []), by_place.get((row.case, row.above or ""), []))
+        for row in experiment.rows(quick)
+    ]
+
+
+def results_table(experiment: Experiment, results: Sequence[Result], *, quick: bool = False) -> Table:
+    """Published figures beside ours."""
+    rows = filled(experiment, results, quick=quick)
+    caption = _caption(experiment, [result for row in rows for result in row.results])
+    return Table(caption, COLUMNS, [row.cells() for row in rows])
+
+
+def _caption(experiment: Experiment, results: Sequence[Result]) -> str:
+    """What the numbers of a table stand for."""
+    parts = [f"{experiment.plan.source}."]
+    sizes = sorted({result.samples for result in results})
+    if sizes:
+        seeds = sorted({result.seed for result in results})
+        counts = "; ".join(f"{a:,} / {b:,} / {c:,}" for a, b, c in sizes)
+        parts.append(f"Samples in training / validation / test: {counts}; seeds {', '.join(map(str, seeds))}.")
+    return " ".join(parts)
+
+
+def chips_table(experiments: Sequence[Experiment], results: Sequence[Result]) -> Table:
+    """Students on drawn chips: accuracy and energy against the spread of their devices."""
+    rows, spreads = [], sorted({chip.variation for result in results for chip in result.chips})
+    for experiment in experiments:
+        for row in filled(experiment, results):
+            measured = [result.chips for result in row.results if result.chips]
+            if measured and not row.row.test:
+                rows.append([f"{experiment.plan.title}: {row.row.label}", *_on_chips(measured, spreads)])
+    columns = ("", *(f"{100 * spread:g} %" for spread in spreads), "spikes", "SynOps", "energy*", "energy**")
+    caption = (
+        "Test accuracy in percent against the relative deviation of every device parameter: mean ± standard deviation "
+        "over seeds and chips, simulated event by event; spikes, SynOps and energy per inference on nominal devices "
+        "(* devices only, without periphery; ** with periphery)."
+    )
+    return Table(caption, columns, rows)
+
+
+def _on_chips(measured: Sequence[Sequence[Chips]], spreads: Sequence[float]) -> list[str]:
+    every = [chip for chips in measured for chip in chips]
+    shares = [[share for chip in every if chip.variation == spread for share in chip.accuracies] for spread in spreads]
+    nominal = [chip for chip in every if chip.variation == spreads[0]]
+    return [
+        *(percent(found) if found else "" for found in shares),
+        f"{fmean(chip.spikes for chip in nominal):,.0f}",
+        f"{fmean(chip.synops for chip in nominal):,.0f}",
+        f"{fmean(chip.devices_pj for chip in nominal) / 1000:,.3g} nJ",
+        f"{fmean(chip.with_periphery_pj for chip in nominal) / 1000:,.3g} nJ",
+    ]
+
+
+def markdown(table: Table) -> str:
+    """A table as Markdown, its caption below it."""
+    lines = [table.columns, ["---", *["---:"] * (len(table.columns) - 1)], *table.rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + f"\n\n{table.caption}\n"
