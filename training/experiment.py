@@ -19,7 +19,8 @@ from eventsim.training.entries import Table
 from eventsim.training.inherit import inherited, merged
 from eventsim.training.recipe import Recipe, checked, faults_of, frozen, unreadable
 
-PACKAGE = "eventsim.experiments"
+FOLDER = "experiments"
+"""Of the package, where the experiments are."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
@@ -182,7 +183,7 @@ def _seeded(value: Any, seed: int) -> Any:
 
 def known() -> dict[str, Path]:
     """Experiments that come with the program, by name."""
-    folder = Path(str(files(PACKAGE)))
+    folder = Path(str(files("eventsim"))) / FOLDER
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 

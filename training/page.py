@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from eventsim import store
 from eventsim.columns import writing
-from eventsim.training.experiment import PACKAGE, Experiment, experiment, known
+from eventsim.training.experiment import FOLDER, Experiment, experiment, known
 from eventsim.training.results import Result, ResultsFile
 from eventsim.training.tables import LEGEND, chips_table, markdown, results_table
 
@@ -34,7 +34,7 @@ def write_page(results: Path) -> Path:
     def table(name: str) -> str:
         return f"`eventsim reproduce {name}`\n\n{markdown(results_table(experiments[name], found))}"
 
-    environment = Environment(loader=PackageLoader(PACKAGE, "."), undefined=StrictUndefined, autoescape=False)
+    environment = Environment(loader=PackageLoader(FOLDER, "."), undefined=StrictUndefined, autoescape=False)
     text = environment.get_template(TEMPLATE).render(
         table=table,
         titles={name: one.plan.title for name, one in experiments.items()},
