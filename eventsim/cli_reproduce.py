@@ -13,20 +13,20 @@ from eventsim.errors import ConfigError
 def parse_seeds(text: str) -> tuple[int, ...]:
     """Seeds from a number of them, or from a list."""
     try:
-        numbers = tuple(int(part) for part in text.split(","))
+        numbers = tuple(int(part) for part in text.removesuffix(",").split(","))
     except ValueError:
         raise ConfigError(
             "The seeds are not usable.",
             given=text,
             expected="a number of seeds, or a list of them",
-            repair="--seeds 3 for 0, 1 and 2, or --seeds 0,4,7",
+            repair="--seeds 3 for 0, 1 and 2, or --seeds 0,4,7; --seeds 5, for that one",
         ) from None
     return numbers if "," in text else tuple(range(numbers[0]))
 
 
 @click.command()
 @click.argument("name")
-@click.option("--seeds", default="3", show_default=True, help="How many (0, 1, ...), or a list: 0,4,7.")
+@click.option("--seeds", default="3", show_default=True, help="How many (0, 1, ...), or a list: 0,4,7 or 5,")
 @click.option("--epochs", type=int, help="Of every stage.  [default: those of the experiment]")
 @click.option("--quick", is_flag=True, help="The form of some minutes.")
 @click.option("--out", type=click.Path(path_type=Path), default="runs", show_default=True, help="Where run folders go.")

@@ -34,7 +34,7 @@ def write_page(results: Path) -> Path:
     def table(name: str) -> str:
         return f"`eventsim reproduce {name}`\n\n{markdown(results_table(experiments[name], found))}"
 
-    environment = Environment(loader=PackageLoader(FOLDER, "."), undefined=StrictUndefined, autoescape=False)
+    environment = Environment(loader=PackageLoader("eventsim", FOLDER), undefined=StrictUndefined, autoescape=False)
     text = environment.get_template(TEMPLATE).render(
         table=table,
         titles={name: one.plan.title for name, one in experiments.items()},

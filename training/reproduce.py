@@ -195,7 +195,7 @@ class _Run:
             macs=multiplications(model),
             firing_rate=fmean(rates.values()) if rates else None,
             firing_rates=rates,
-            seconds=round(done.seconds, 1),
+            seconds=round(done.seconds, 3),
             threads=self.threads,
             activity=None if spiking is None else spiking.activity(seed),
             chips=spiking.chips(seed) if spiking is not None and stage in self.experiment.plan.chips else (),

@@ -1,0 +1,187 @@
+"""Reproduction: every variant and seed has its lines; killed, continued or moved to another machine they are the same."""
+
+import json
+
+import pytest
+
+from eventsim.cli import main
+from eventsim.errors import ConfigError, ResultsError
+from eventsim.training import load, reproduce
+from eventsim.training.experiment import experiment
+from eventsim.training.page import current, write_page
+from eventsim.training.reproduce import Form
+from eventsim.training.reproduce import reproduce as run
+from eventsim.training.results import ResultsFile
+from tests.experiment_cases import written
+
+TWO = Form((0, 1))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    return experiment(str(written(tmp_path_factory.mktemp("small"))))
+
+
+@pytest.fixture(scope="module")
+def whole(small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    return run(small, TWO, folder / "runs", folder / "results.jsonl", command="test"), folder
+
+
+def timeless(results):
+    """Results without their times, in one order."""
+    plain = [one.model_copy(update={"seconds": 0.0, "threads": 1}) for one in results]
+    return sorted(plain, key=lambda one: one.key)
+
+
+def test_every_case_seed_and_stage_has_a_line(whole):
+    found, folder = whole
+    assert len(found) == 2 * 2 * 3
+    assert len({one.key for one in found}) == len(found)
+    assert ResultsFile(folder / "results.jsonl").results == found
+    names = {f"small-{case}-seed-{seed}" for case in ("many", "few") for seed in (0, 1)}
+    assert {path.name for path in (folder / "runs").iterdir()} == names
+
+
+def test_what_a_line_says(whole):
+    found = [one for one in whole[0] if (one.case, one.seed) == ("few", 1)]
+    teacher, plain, distilled = found
+    assert [one.stage for one in found] == ["teacher", "plain", "distilled"]
+    assert teacher.samples == plain.samples == (200, 300, 600)
+    assert teacher.firing_rate is None
+    assert teacher.activity is None
+    assert (teacher.weights, teacher.macs) == (64 * 20 + 20 + 20 * 10 + 10, 64 * 20 + 20 * 10)
+    assert (plain.ticks, plain.epochs, distilled.epochs) == (2, 2, 3)
+    assert plain.firing_rates.keys() == {"1"}
+    assert plain.activity.samples == 500
+    assert plain.activity.differ == 0
+    assert 0 < plain.activity.spikes < 2 * 12
+    assert plain.chips == ()
+    assert [chips.variation for chips in distilled.chips] == [0.0, 0.05, 0.1, 0.2]
+    assert [len(chips.accuracies) for chips in distilled.chips] == [1, 3, 3, 3]
+    assert distilled.chips[0].spikes == distilled.activity.spikes
+    assert 0 < distilled.chips[0].devices_pj < distilled.chips[0].with_periphery_pj
+    assert plain.command == "test"
+    assert plain.seconds > 0
+
+
+def test_accuracies_are_those_of_the_stages(whole, monkeypatch):
+    one = next(one for one in whole[0] if (one.case, one.seed, one.stage) == ("many", 0, "distilled"))
+    left = json.loads((whole[1] / "runs" / "small-many-seed-0" / "results.json").read_text())
+    assert {part["stage"]: part["test_accuracy"] for part in left}["distilled"] == one.test
+    part, digits = load("digits", test=50), load("digits")
+    assert one.tests == {"part": round(50 * one.tests["part"]) / 50}
+    assert set(part.test) < set(digits.test)
+    assert abs(one.tests["part"] - one.test) < 0.25
+
+
+def test_what_is_there_is_not_run_again(small, whole, monkeypatch):
+    found, folder = whole
+    monkeypatch.setattr(reproduce, "run_recipe", None)
+    before = (folder / "results.jsonl").read_bytes()
+    assert timeless(run(small, TWO, folder / "runs", folder / "results.jsonl", command="again")) == timeless(found)
+    assert (folder / "results.jsonl").read_bytes() == before
+
+
+class Killed(BaseException):
+    """What stands for the end of a process."""
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+@pytest.mark.parametrize("moved", [False, True], ids=["here", "elsewhere"])
+def test_a_run_that_ends_goes_on(small, whole, tmp_path, monkeypatch, call, moved):
+    usual, calls = reproduce._Run.result, iter(range(1, 100))
+
+    def killed(*arguments):
+        if next(calls) == call:
+            raise Killed
+        return usual(*arguments)
+
+    monkeypatch.setattr(reproduce._Run, "result", killed)
+    one, file = Form((1,)), tmp_path / "results.jsonl"
+    with pytest.raises(Killed):
+        run(small, one, tmp_path / "runs", file, command="test")
+    monkeypatch.undo()
+    assert len(ResultsFile(file).results) == call - 1
+    found = run(small, one, tmp_path / ("others" if moved else "runs"), file, command="test", threads=2)
+    assert timeless(found) == timeless([one for one in whole[0] if one.seed == 1])
+
+
+def test_quick_forms_and_other_epochs_have_lines_of_their_own(small, whole, tmp_path):
+    file = tmp_path / "results.jsonl"
+    quick = run(small, Form((0,), quick=True), tmp_path / "runs", file, command="test")
+    assert [(one.case, one.stage, one.epochs, one.samples[0]) for one in quick] == [
+        ("many", "teacher", 1, 300),
+        ("many", "distilled", 1, 300),
+    ]
+    short = run(small, Form((0,), epochs=1), tmp_path / "runs", file, command="test")
+    assert [one.epochs for one in short] == [1] * 6
+    assert len(ResultsFile(file).results) == 8
+    assert current(small, ResultsFile(file).results) == []
+    assert current(small, [*short, *whole[0]]) == whole[0]
+
+
+def test_results_of_a_recipe_that_has_changed_do_not_count(whole, tmp_path):
+    changed = experiment(str(written(tmp_path, "[64, 20, 10]", "[64, 21, 10]")))
+    assert {one.stage for one in current(changed, whole[0])} == {"plain"}
+
+
+@pytest.mark.parametrize("seeds", [(), (0, 0), (1, 2, 1), (-1,), (0.5,), (2**64,)])
+def test_seeds_that_are_not_usable_are_refused(seeds):
+    with pytest.raises(ConfigError, match="(?s)seeds.*--seeds 3"):
+        Form(seeds)
+
+
+def command(monkeypatch, *arguments):
+    """Exit code of the command."""
+    monkeypatch.setattr("sys.argv", ["eventsim", "reproduce", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code
+
+
+def test_the_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    path = written(tmp_path)
+    for _ in range(2):
+        assert command(monkeypatch, path, "--seeds", "1", "--quick", "--threads", "1") == 0
+        shown = capsys.readouterr().out
+        assert "with a teacher" in shown
+        assert "60.50" in shown
+        assert "runs/quick.jsonl" in shown
+    assert not (tmp_path / "docs").exists()
+    assert command(monkeypatch, path, "--seeds", "4,", "--epochs", "1", "--threads", "1") == 0
+    assert command(monkeypatch, path, "--seeds", "4,7", "--epochs", "1", "--threads", "1") == 0
+    assert {one.seed for one in ResultsFile(tmp_path / "docs" / "results.jsonl").results} == {4, 7}
+    assert (tmp_path / "docs" / "results.md").read_text(encoding="utf-8").startswith("# Results")
+
+
+BAD = [
+    (("li",), "one of"),
+    (("missing.toml",), "no such experiment"),
+    (("{}", "--seeds", "0,0"), "none of them twice"),
+    (("{}", "--seeds", "0"), "none"),
+    (("{}", "--seeds", "many"), "--seeds 3"),
+    (("{}", "--seeds", ","), "--seeds 3"),
+    (("{}", "--epochs", "0"), "--epochs 10"),
+    (("{}", "--threads", "9999"), "thread"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), BAD)
+def test_the_command_refuses(tmp_path, monkeypatch, capsys, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    path = str(written(tmp_path))
+    assert command(monkeypatch, *[argument.format(path) for argument in arguments]) == 2
+    assert said in capsys.readouterr().err
+    assert [entry.name for entry in tmp_path.iterdir()] == ["small.toml"]
+
+
+def test_a_results_file_of_another_version_is_refused_before_any_work(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old.jsonl").write_text('{"format": "eventsim results", "version": 0}\n')
+    assert command(monkeypatch, written(tmp_path), "--results", "old.jsonl") == 2
+    assert "--results" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+    with pytest.raises(ResultsError):
+        write_page(tmp_path / "old.jsonl")
