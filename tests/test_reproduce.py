@@ -1,4 +1,4 @@
-"""Reproduction: every variant and seed has its lines; killed, continued or moved to another machine they are the same."""
+"""Reproduction: every variant and seed has its lines; killed, continued or moved elsewhere they are the same."""
 
 import json
 
@@ -128,7 +128,7 @@ def test_results_of_a_recipe_that_has_changed_do_not_count(whole, tmp_path):
 
 @pytest.mark.parametrize("seeds", [(), (0, 0), (1, 2, 1), (-1,), (0.5,), (2**64,)])
 def test_seeds_that_are_not_usable_are_refused(seeds):
-    with pytest.raises(ConfigError, match="(?s)seeds.*--seeds 3"):
+    with pytest.raises(ConfigError, match=r"(?s)seeds.*--seeds 3"):
         Form(seeds)
 
 
