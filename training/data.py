@@ -9,13 +9,21 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from eventsim.errors import ConfigError, DataError
+from eventsim.training.cifar import cifar10, cifar100
 from eventsim.training.dataset import Dataset
 from eventsim.training.entries import Entry, OneOf, unknown
-from eventsim.training.images import digits, mnist
+from eventsim.training.har import uci_har
+from eventsim.training.images import digits, fashion_mnist, mnist
+from eventsim.training.mitbih import mitbih
 
 LOADERS: dict[str, Callable[..., Dataset]] = {
     "digits": digits,
     "mnist": mnist,
+    "fashion_mnist": fashion_mnist,
+    "cifar10": cifar10,
+    "cifar100": cifar100,
+    "uci_har": uci_har,
+    "mitbih": mitbih,
 }
 """Functions ``(folder, *, train, validation, test, ...)``: what follows the folder are the options of the data set."""
 

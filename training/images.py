@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +10,36 @@ from sklearn.datasets import load_digits
 
 from eventsim.errors import DataError
 from eventsim.training.dataset import Dataset
+from eventsim.training.files import Place, digest, same
 from eventsim.training.idx import read_idx
 from eventsim.training.splits import Sizes, keyed, split
+
+NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+_WANTED = f"the publishers' idx files: {', '.join(NAMES)}, each plain or as .gz"
+MNIST = Place("mnist", "MNIST", ("mnist", "MNIST/raw"), _WANTED)
+FASHION = Place("fashion_mnist", "Fashion-MNIST", ("fashion-mnist", "FashionMNIST/raw"), _WANTED)
+MNIST_FILES = {
+    NAMES[0]: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    NAMES[1]: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    NAMES[2]: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    NAMES[3]: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+"""The publishers' files and the SHA-256 of their contents, unpacked."""
+FASHION_FILES = {
+    NAMES[0]: "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    NAMES[1]: "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    NAMES[2]: "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    NAMES[3]: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+}
 
 
 def digits(
     folder: Path | None, *, train: int | None = None, validation: int | None = None, test: int | None = None
 ) -> Dataset:
-    """Handwritten digits of scikit-learn: 1,797 of 8 x 8. They come with the program and need no file."""
+    """Handwritten digits of scikit-learn: 1,797 of 8 x 8.
+
+    They come with the program and need no file.
+    """
     if folder is not None:
         raise DataError(
             "The digits come with the program.",
@@ -31,55 +53,37 @@ def digits(
     return Dataset("digits", (pixels / 16).astype(np.float32), labels.astype(np.int64), *parts, image=(8, 8))
 
 
-MNIST_FILES = {
-    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-}
-"""The publishers' files and the SHA-256 of their contents, unpacked."""
-
-
-def _find(folder: Path, name: str) -> Path:
-    places = [folder / "mnist", folder / "MNIST" / "raw", folder]
-    for place in places:
-        for path in (place / f"{name}.gz", place / name):
-            if path.is_file():
-                return path
-    raise DataError(
-        "A file of MNIST is missing.",
-        given=f"no {name}.gz or {name} in {', '.join(str(place) for place in places)}",
-        expected=f"the publishers' idx files: {', '.join(MNIST_FILES)}, each plain or as .gz",
-        repair=f"put them into {places[0]}, or name their folder with --data",
-    )
-
-
 def mnist(
     folder: Path | None, *, train: int | None = None, validation: int | None = None, test: int | None = None
 ) -> Dataset:
-    """Handwritten digits of MNIST: 70,000 of 28 x 28."""
-    if folder is None or not folder.is_dir():
-        raise DataError(
-            "The data folder is missing.",
-            given="none" if folder is None else folder,
-            expected="a folder with the publishers' idx files of MNIST",
-            repair="--data FOLDER, or set EVENTSIM_DATA",
-        )
-    paths = {name: _find(folder, name) for name in MNIST_FILES}
+    """Handwritten digits, MNIST: 60,000 and 10,000 for test, 28 x 28.
+
+    The publishers' four idx files, plain or as .gz, in mnist/ or MNIST/raw/.
+    """
+    return _from_idx(MNIST, MNIST_FILES, folder, Sizes(train, validation, test))
+
+
+def fashion_mnist(
+    folder: Path | None, *, train: int | None = None, validation: int | None = None, test: int | None = None
+) -> Dataset:
+    """Pieces of clothing, Fashion-MNIST: 60,000 and 10,000 for test, 28 x 28.
+
+    The publishers' four idx files, plain or as .gz, in fashion-mnist/ or FashionMNIST/raw/.
+    """
+    return _from_idx(FASHION, FASHION_FILES, folder, Sizes(train, validation, test))
+
+
+def _from_idx(place: Place, files: Mapping[str, str], folder: Path | None, sizes: Sizes) -> Dataset:
+    """A data set of four idx files; validation is a twelfth of the training set."""
+    paths = {name: place.needed(folder, f"{name}.gz", name) for name in files}
     arrays = {name: read_idx(path) for name, path in paths.items()}
     for name, array in arrays.items():
         header = b"\0\0\x08" + bytes([array.ndim]) + np.array(array.shape, ">u4").tobytes()
-        found = hashlib.sha256(header + array.tobytes()).hexdigest()
-        if found != MNIST_FILES[name]:
-            raise DataError(
-                "A data file is not the one of MNIST.",
-                given=f"{paths[name]}, SHA-256 of its content {found}",
-                expected=MNIST_FILES[name],
-                repair=f"fetch {name}.gz again from its publisher",
-            )
-    images = np.concatenate([arrays["train-images-idx3-ubyte"], arrays["t10k-images-idx3-ubyte"]])
-    labels = np.concatenate([arrays["train-labels-idx1-ubyte"], arrays["t10k-labels-idx1-ubyte"]])
-    order = keyed("mnist", np.arange(60_000))
-    parts = split("mnist", order, np.arange(60_000, 70_000), 5_000, Sizes(train, validation, test))
+        same(paths[name], place.title, digest(header + array.tobytes()), files[name])
+    images = np.concatenate([arrays[NAMES[0]], arrays[NAMES[2]]])
+    labels = np.concatenate([arrays[NAMES[1]], arrays[NAMES[3]]]).astype(np.int64)
+    first = len(arrays[NAMES[1]])
+    order, test = keyed(place.name, np.arange(first)), np.arange(first, len(labels))
+    parts = split(place.name, order, test, first // 12, sizes)
     x = (images.reshape(len(images), -1) / np.float32(255)).astype(np.float32)
-    return Dataset("mnist", x, labels.astype(np.int64), *parts, image=images.shape[1:])
+    return Dataset(place.name, x, labels, *parts, image=images.shape[1:])

@@ -1,0 +1,138 @@
+"""Activity recognition with smartphones: the windows of UCI-HAR and of its later release, HAPT."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsim.errors import ConfigError
+from eventsim.training.dataset import Dataset
+from eventsim.training.files import Place, damaged, read_npz, read_table
+from eventsim.training.hapt import LENGTH, raw_windows
+from eventsim.training.splits import Sizes, grouped, keyed, split
+from eventsim.training.standard import standardised
+
+NPZ = {"har_windows.npz": "ee28e5211d9c91344a37c1c2a92a538522c049dbcb974297363df0637c74d633"}
+"""Windows with the signals that they are cut from, and its SHA-256."""
+V1_WINDOWS = {"train": 7352, "test": 2947}
+HAPT_WINDOWS = 10_929
+SUBJECTS = 4
+"""Subjects for validation, of the 21 of the training set."""
+CHANNELS = tuple(f"{kind}_{axis}" for kind in ("body_acc", "body_gyro", "total_acc") for axis in "xyz")
+
+HAPT = Place(
+    "uci_har",
+    "UCI-HAR (HAPT)",
+    ("uci-har", "HAPT Data Set"),
+    "har_windows.npz, or RawData/ of the HAPT release: acc_expNN_userNN.txt, gyro_expNN_userNN.txt and labels.txt",
+)
+V1 = Place(
+    "uci_har",
+    "UCI-HAR",
+    ("UCI HAR Dataset", "uci-har"),
+    "train/ and test/ of the first release: Inertial Signals/*.txt, y_*.txt and subject_*.txt; or har_windows.npz",
+)
+
+
+class Windows(NamedTuple):
+    """Windows of all subjects."""
+
+    x: NDArray[np.float32]
+    """Shape (windows, 128, 9)."""
+    labels: NDArray[np.int64]
+    """From 1."""
+    subjects: NDArray[np.int64]
+    is_test: NDArray[np.bool_]
+
+    def only(self, which: NDArray[np.bool_]) -> Windows:
+        """Some of them."""
+        return Windows(self.x[which], self.labels[which], self.subjects[which], self.is_test[which])
+
+
+def uci_har(
+    folder: Path | None,
+    *,
+    release: Literal["hapt", "v1"] = "hapt",
+    postures: Literal["basic", "all"] = "basic",
+    train: int | None = None,
+    validation: int | None = None,
+    test: int | None = None,
+) -> Dataset:
+    """Activities from signals of a smartphone, UCI-HAR: windows of 128 ticks of 20 ms, 9 channels.
+
+    release="hapt", the later release: har_windows.npz in uci-har/, or the publishers' RawData/ in "HAPT Data Set"/:
+    7,415 windows and 2,996 for test, or with postures="all", which has the changes between postures as six more
+    classes, 7,767 and 3,162. release="v1", the first release: train/ and test/ with their "Inertial Signals"/ in
+    "UCI HAR Dataset"/, 7,352 windows and 2,947; or har_windows.npz, which has 2,400 and 950 of them.
+    """
+    if release == "v1" and postures == "all":
+        raise ConfigError(
+            "The first release has no changes between postures.",
+            given="release='v1', postures='all'",
+            expected="postures='basic'",
+            repair="leave postures out, or release",
+        )
+    windows = _v1(folder) if release == "v1" else _hapt(folder)
+    asked = windows.labels <= (6 if postures == "basic" else 12)
+    return _dataset(windows.only(asked), Sizes(train, validation, test))
+
+
+def _dataset(windows: Windows, sizes: Sizes) -> Dataset:
+    """Windows with a split in which no subject of validation is one of training."""
+    order = keyed("uci_har", np.flatnonzero(~windows.is_test))
+    order, usual = grouped("uci_har", order, windows.subjects[order], SUBJECTS, sizes.validation)
+    parts = split("uci_har", order, np.flatnonzero(windows.is_test), usual, sizes)
+    x = standardised("uci_har", windows.x, parts.train)
+    return Dataset("uci_har", x, windows.labels - 1, *parts, image=(1, LENGTH, len(CHANNELS)))
+
+
+def _hapt(folder: Path | None) -> Windows:
+    path = HAPT.find(folder, *NPZ)
+    if path is not None:
+        z = read_npz(path, HAPT.title, NPZ[path.name])
+        subjects, is_test = z["subject"].astype(np.int64), z["is_test"]
+        return Windows(_cut(z, z["start"]), z["label"].astype(np.int64), subjects, is_test)
+    labels = HAPT.needed(folder, "RawData/labels.txt", "labels.txt")
+    return Windows(*raw_windows(labels, HAPT_WINDOWS))
+
+
+def _cut(z: dict[str, NDArray[Any]], start: NDArray[Any]) -> NDArray[np.float32]:
+    """Windows of the signals."""
+    signals: NDArray[np.float32] = (z["signals"] * z["scale"]).astype(np.float32)
+    return signals[start[:, None] + np.arange(LENGTH)]
+
+
+def _v1(folder: Path | None) -> Windows:
+    path = V1.find(folder, "train/y_train.txt")
+    if path is not None:
+        parts = [_text(path.parent.parent, name) for name in V1_WINDOWS]
+        return Windows(*(np.concatenate(both) for both in zip(*parts, strict=True)))
+    path = V1.needed(folder, *NPZ)
+    z = read_npz(path, V1.title, NPZ[path.name])
+    start = np.concatenate([z["v1_start_train"], z["v1_start_test"]])
+    labels = np.concatenate([z["v1_label_train"], z["v1_label_test"]]).astype(np.int64)
+    order = np.argsort(z["start"])
+    nearest = order[np.searchsorted(z["start"], start, "right", order) - 1]
+    is_test = np.arange(len(start)) >= len(z["v1_start_train"])
+    return Windows(_cut(z, start), labels, z["subject"][nearest].astype(np.int64), is_test)
+
+
+def _text(folder: Path, name: str) -> Windows:
+    """Training or test set of the first release."""
+    rows = V1_WINDOWS[name]
+    paths = [folder / name / f"{what}_{name}.txt" for what in ("y", "subject")]
+    paths += [folder / name / "Inertial Signals" / f"{channel}_{name}.txt" for channel in CHANNELS]
+    absent = [str(path.relative_to(folder)) for path in paths if not path.is_file()]
+    if absent:
+        raise V1.missing(folder, f"no {', '.join(absent)}")
+    tables = [read_table(path, 1 if i < 2 else LENGTH) for i, path in enumerate(paths)]
+    for path, table, most in zip(paths, tables, (6, 30, *[np.inf] * len(CHANNELS)), strict=True):
+        whole = most == np.inf or bool(np.isin(table, np.arange(1, most + 1)).all())
+        if len(table) != rows or not whole:
+            raise damaged(path, f"{len(table)} rows from {table.min()} to {table.max()}", f"{rows} rows, {V1.files}")
+    x = np.stack(tables[2:], 2).astype(np.float32)
+    labels, subjects = (table[:, 0].astype(np.int64) for table in tables[:2])
+    return Windows(x, labels, subjects, np.full(rows, name == "test"))

@@ -1,0 +1,82 @@
+"""Beats cut from the records of the MIT-BIH Arrhythmia Database, which the library wfdb reads (extra ``ecg``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventsim.errors import ConfigError
+from eventsim.training.files import damaged
+
+BEFORE, LENGTH = 100, 256
+"""Ticks of a beat before its R peak, and all of them."""
+SYMBOLS = {symbol: label for label, symbols in enumerate(["NLRej", "AaJS", "VE", "F", "/fQ"]) for symbol in symbols}
+"""Classes N, S, V, F, Q of AAMI (ANSI/AAMI EC57) of the symbols of PhysioNet; other symbols are no beats."""
+LEADS = ("MLII", "V5")
+"""The lead that is taken: the first of these that a record has. 102 and 104 have no MLII."""
+
+
+class Cut(NamedTuple):
+    """Beats of a record."""
+
+    x: NDArray[np.int16]
+    """Shape (beats, 256), numbers of the converter."""
+    labels: NDArray[np.uint8]
+    ticks: NDArray[np.int64]
+    """Of the R peaks."""
+
+
+def read_record(path: Path) -> Cut:
+    """Cut a record into beats.
+
+    Beats of which a part lies before or behind the record are left out.
+
+    Parameters
+    ----------
+    path : path
+        Of its files .dat, .hea and .atr, without the suffix.
+
+    Raises
+    ------
+    DataError
+        A file is missing or damaged, or the signals are not those of which the header has the checksums.
+    ConfigError
+        wfdb is not installed.
+    """
+    record, annotation = _read(path)
+    signals = np.asarray(record.d_signal)
+    sums = [int(signal.sum()) % 2**16 for signal in signals.T]
+    wanted = [checksum % 2**16 for checksum in record.checksum]
+    if sums != wanted:
+        raise damaged(path.with_suffix(".dat"), f"checksums {sums}", f"{wanted}, as its header says")
+    lead = next((record.sig_name.index(lead) for lead in LEADS if lead in record.sig_name), None)
+    if lead is None or record.fs != 360 or record.adc_gain[lead] != 200 or record.adc_zero[lead] != 1024:
+        raise damaged(path.with_suffix(".hea"), f"leads {record.sig_name}, {record.fs} Hz", f"{LEADS} at 360 Hz")
+    beats = [(tick, SYMBOLS[s]) for tick, s in zip(annotation.sample, annotation.symbol, strict=True) if s in SYMBOLS]
+    whole = [(tick, label) for tick, label in beats if BEFORE <= tick <= len(signals) - (LENGTH - BEFORE)]
+    ticks, labels = np.array(whole, np.int64).reshape(-1, 2).T
+    x = signals[:, lead].astype(np.int16)[ticks[:, None] + np.arange(-BEFORE, LENGTH - BEFORE)]
+    return Cut(x, labels.astype(np.uint8), ticks)
+
+
+def _read(path: Path) -> tuple[Any, Any]:
+    """Signals and annotations."""
+    try:
+        import wfdb
+    except ImportError:
+        raise ConfigError(
+            "wfdb is not installed.",
+            given=f"records such as {path}",
+            expected="the extra ecg, which reads them, or mitbih_beats.npz",
+            repair="pip install 'eventsim-mtj[ecg]'",
+        ) from None
+    for suffix in (".hea", ".dat", ".atr"):
+        if not path.with_suffix(suffix).is_file():
+            raise damaged(path.with_suffix(suffix), "missing", "a record of .dat, .hea and .atr")
+    try:
+        return wfdb.rdrecord(str(path.absolute()), physical=False), wfdb.rdann(str(path.absolute()), "atr")
+    except Exception as cause:  # whatever the library says of a damaged file
+        raise damaged(path.with_suffix(".hea"), f"wfdb: {cause!r}", "a whole record of .dat, .hea and .atr") from None
