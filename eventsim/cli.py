@@ -9,6 +9,7 @@ import click
 
 import eventsim
 from eventsim.cli_cache import cache, data_folder
+from eventsim.cli_data import data
 from eventsim.cli_distil import distil
 from eventsim.cli_reproduce import reproduce
 from eventsim.errors import InputError, OutputError
@@ -24,6 +25,7 @@ def program() -> None:
 
 
 program.add_command(cache)
+program.add_command(data)
 program.add_command(distil)
 program.add_command(reproduce)
 

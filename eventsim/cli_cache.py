@@ -25,10 +25,11 @@ def data_folder(dataset: str, given: Path | None) -> Path | None:
     ".npz or HDF5, or teacher.h5 of a run folder.",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Cache to make, or to go on with.")
-@click.option("--dataset", default="digits", help="digits (comes with the program) or mnist.")
+@click.option("--dataset", default="digits", help="Its name; `eventsim data` lists them.")
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Folder with the data set's files.  [default: EVENTSIM_DATA]"
 )
+@click.option("--data-option", "options", multiple=True, metavar="NAME=VALUE", help="Of the data set: train=1000.")
 @click.option("--split", "splits", multiple=True, metavar="NAME", help="train, validation, test.  [default: all]")
 @click.option("--dtype", default="float32", help="Of the logits: float32 or float16.")
 @click.option("--top", type=int, help="Keep so many of the largest logits, and the sum of the rest.  [default: all]")
@@ -47,6 +48,7 @@ def cache(
     out: Path,
     dataset: str,
     data: Path | None,
+    options: tuple[str, ...],
     splits: tuple[str, ...],
     dtype: str,
     top: int | None,
@@ -57,6 +59,7 @@ def cache(
 ) -> None:
     """Ask a teacher about every sample, and keep its answers in a file to train from."""
     # Only now, so that help stays quick.
+    from eventsim.config import parse_settings
     from eventsim.parallel import check_threads
     from eventsim.progress import progress_bar
     from eventsim.training.asked import named_augmentations, named_teacher
@@ -68,7 +71,7 @@ def cache(
 
     check_threads(onnx["threads"])
     seen, form = Views(views, named_augmentations(augment), seed), Form(dtype, top)  # type: ignore[arg-type]
-    loaded = load(dataset, data_folder(dataset, data))
+    loaded = load(dataset, data_folder(dataset, data), **parse_settings(options))
     teacher, chosen = named_teacher(name, loaded, **onnx), splits or SPLITS
     total = views * sum(len(getattr(loaded, split, ())) for split in chosen)
     with progress_bar(total, "answers") as show:

@@ -1,5 +1,6 @@
 """Training: data, teachers and their cache, students of MTJ neurons, and the way from one to the other."""
 
+from eventsim.training.arrays import from_arrays
 from eventsim.training.branches import branches, regressor, stage_ends, with_heads
 from eventsim.training.builders import mlp, mtj_mlp, relu_mlp, weights
 from eventsim.training.cache import TeacherCache
@@ -76,6 +77,7 @@ __all__ = [
     "cut",
     "fit",
     "five_conv_1d",
+    "from_arrays",
     "gradient",
     "load",
     "mlp",

@@ -115,7 +115,7 @@ def _binary(path: Path, rows: int, kinds: tuple[int, ...], which: int) -> Part:
 
 def _packed(path: Path) -> Part:
     """A file of the smaller copy."""
-    rows = 1000 if path.name == "test_first1000.npz" else 10_000
+    rows = 1000 if path.name == "test_first1000.npz" else ROWS
 
     def read() -> tuple[Images, Images]:
         arrays = read_npz(path, CIFAR10.title, NPZ[path.name])

@@ -49,6 +49,13 @@ SOURCES = OneOf(LOADERS, dict.fromkeys(("train", "validation", "test"), _COUNT),
 _CHECK: TypeAdapter[Source] = TypeAdapter(Annotated[Source, SOURCES])
 
 
+def check_name(name: str) -> None:
+    """Refuse a name that no data set has."""
+    known = list(LOADERS)
+    if name not in known:
+        raise DataError("There is no such data set.", given=name, expected=unknown(name, known), repair="correct it")
+
+
 def load(name: str, folder: Path | str | None = None, **options: Any) -> Dataset:
     """Load a data set.
 
@@ -73,12 +80,10 @@ def load(name: str, folder: Path | str | None = None, **options: Any) -> Dataset
     ConfigError
         An option is unknown or unusable.
     """
-    if name not in LOADERS:
-        raise DataError(
-            "There is no such data set.", given=name, expected=unknown(name, [*LOADERS]), repair="correct it"
-        )
+    check_name(name)
+    given = {option: tuple(value) if isinstance(value, list) else value for option, value in options.items()}
     try:
-        source = _CHECK.validate_python({"name": name, **options})
+        source = _CHECK.validate_python({"name": name, **given})
     except ValidationError as error:
         faults = [(fault.get("ctx", {}).get("under") or fault["loc"][-1], fault["msg"]) for fault in error.errors()]
         raise ConfigError(

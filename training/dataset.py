@@ -26,7 +26,7 @@ class Dataset:
     ----------
     name : str
     x : array of float32, shape (samples, inputs)
-        Values from 0 to 1.
+        Of images, values from 0 to 1.
     labels : array of int64, shape (samples,)
     train, validation, test : array of int64
         Which samples belong to each split.

@@ -53,7 +53,7 @@ def read_record(path: Path) -> Cut:
     if sums != wanted:
         raise damaged(path.with_suffix(".dat"), f"checksums {sums}", f"{wanted}, as its header says")
     lead = next((record.sig_name.index(lead) for lead in LEADS if lead in record.sig_name), None)
-    if lead is None or record.fs != 360 or record.adc_gain[lead] != 200 or record.adc_zero[lead] != 1024:
+    if lead is None or record.fs != 360 or record.adc_gain[lead] != 200 or record.baseline[lead] != 1024:
         raise damaged(path.with_suffix(".hea"), f"leads {record.sig_name}, {record.fs} Hz", f"{LEADS} at 360 Hz")
     beats = [(tick, SYMBOLS[s]) for tick, s in zip(annotation.sample, annotation.symbol, strict=True) if s in SYMBOLS]
     whole = [(tick, label) for tick, label in beats if BEFORE <= tick <= len(signals) - (LENGTH - BEFORE)]
