@@ -1,0 +1,140 @@
+"""Splits by key: what they hold, what options change of them, and what is refused."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from eventsim.errors import ConfigError, DataError
+from eventsim.training import from_arrays
+from eventsim.training.splits import Sizes, grouped, keyed, split
+
+
+@given(st.integers(3, 200), st.integers(1, 50), st.data())
+def test_a_split_holds_what_was_asked_for(size, tested, data):
+    order, test = keyed("some", np.arange(size)), np.arange(size, size + tested)
+    validation = data.draw(st.integers(1, size - 1))
+    sizes = Sizes(data.draw(st.integers(1, size - validation)), validation, data.draw(st.integers(1, tested)))
+    parts = split("some", order, test, 1, sizes)
+    assert tuple(map(len, parts)) == tuple(sizes)
+    assert len({*parts.train, *parts.validation, *parts.test}) == sum(sizes)
+    assert max(parts.train.max(), parts.validation.max()) < size <= parts.test.min()
+
+
+@given(st.integers(10, 200), st.integers(1, 5))
+def test_validation_does_not_depend_on_how_much_is_trained_with(size, validation):
+    order, test = keyed("some", np.arange(size)), np.arange(size, size + 5)
+    whole, few = (split("some", order, test, validation, Sizes(train)) for train in (None, 3))
+    assert np.array_equal(whole.validation, few.validation)
+    assert np.array_equal(whole.train[:3], few.train)
+    assert sorted([*whole.train, *whole.validation]) == list(range(size))
+    assert np.array_equal(whole.test, test)
+
+
+def test_splits_are_keyed_by_name():
+    assert np.array_equal(keyed("a", np.arange(50)), keyed("a", np.arange(50)))
+    assert not np.array_equal(keyed("a", np.arange(50)), keyed("b", np.arange(50)))
+    assert sorted(keyed("a", np.arange(7, 50))) == list(range(7, 50))
+
+
+@given(st.lists(st.integers(0, 9), min_size=5, max_size=100), st.integers(1, 4), st.data())
+def test_no_group_is_in_training_and_validation(groups, usual, data):
+    groups = np.array(groups)
+    assume(len(np.unique(groups)) > 4)
+    order = keyed("some", np.arange(len(groups)))
+    smallest = np.sort(np.unique(groups, return_counts=True)[1])[:-1].sum()
+    wanted = data.draw(st.none() | st.integers(1, int(smallest)))
+    try:
+        held, count = grouped("some", order, groups[order], usual, wanted)
+    except ConfigError:
+        assert wanted is not None  # the last group would be needed
+        return
+    train, validation = held[:-count], held[-count:]
+    assert not {*groups[train]} & {*groups[validation]}
+    assert len({*held}) == len(held)
+    if wanted is None:
+        assert sorted(held) == list(range(len(groups)))
+        assert len(np.unique(groups[validation])) == usual
+    else:
+        assert count == wanted
+
+
+@pytest.mark.parametrize("sizes", [(8, 3, 5), (11, None, None), (None, 10, None), (None, None, 6), (None, 12, None)])
+def test_more_than_there_is_is_refused(sizes):
+    with pytest.raises(ConfigError, match=r"(?s)split of some.*10 for training and validation together, 5 for test"):
+        split("some", np.arange(10), np.arange(10, 15), 2, Sizes(*sizes))
+
+
+@pytest.mark.parametrize("wanted", [7, 1000])
+def test_validation_leaves_a_group_for_training(wanted):
+    with pytest.raises(ConfigError, match="groups that are left"):
+        grouped("some", np.arange(9), np.arange(9) // 3, 1, wanted)
+
+
+X = np.random.default_rng(0).random((60, 4, 5))
+LABELS = np.arange(60) % 3
+
+
+def test_arrays_become_a_data_set():
+    made = from_arrays("some", X, LABELS, test=10, validation=5)
+    assert (made.image, made.classes, made.x.dtype) == ((4, 5), 3, np.float32)
+    assert [len(part) for part in (made.train, made.validation, made.test)] == [45, 5, 10]
+    assert np.array_equal(made.x, X.reshape(60, 20).astype(np.float32))
+    assert made.fingerprint == from_arrays("some", X, LABELS, test=10, validation=5).fingerprint
+    assert not np.array_equal(made.test, from_arrays("other", X, LABELS, test=10, validation=5).test)
+    assert len(from_arrays("some", X, LABELS, test=10, validation=5, train=7).train) == 7
+
+
+def test_a_published_test_set_stays_one():
+    made = from_arrays("some", X.reshape(60, 20), LABELS, test=np.arange(50, 60), validation=5, image=(5, 4))
+    assert made.test.tolist() == list(range(50, 60))
+    assert max(made.train.max(), made.validation.max()) < 50
+    assert made.image == (5, 4)
+    assert from_arrays("some", X.reshape(60, 20), LABELS, test=5, validation=5).image == (1, 20)
+    assert from_arrays("some", X[..., None], LABELS, test=5, validation=5).image == (4, 5, 1)
+
+
+NAN = np.where(np.arange(60)[:, None, None] == 7, np.nan, X)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"x": NAN},
+        {"x": X * 1e300},
+        {"x": X.astype(str)},
+        {"x": X > 0.5},
+        {"x": X + 1j},
+        {"x": X[:59]},
+        {"x": X[:0], "labels": LABELS[:0]},
+        {"x": [[1, 2], [3]]},
+        {"x": X[:, 0, 0]},
+        {"labels": LABELS.astype(float)},
+        {"labels": LABELS - 1},
+        {"labels": LABELS[:, None]},
+        {"image": (4, 6)},
+        {"test": 0},
+        {"test": 61},
+        {"test": True},
+        {"test": 2.0},
+        {"test": [3, 3]},
+        {"test": [60]},
+        {"test": [-1]},
+        {"test": []},
+        {"validation": 0},
+        {"validation": 2.5},
+        {"train": 0},
+        {"train": "7"},
+    ],
+    ids=repr,
+)
+def test_arrays_that_are_not_usable_are_refused(changed):
+    given = {"x": X, "labels": LABELS, "test": 10, "validation": 5} | changed
+    with pytest.raises(DataError):
+        from_arrays("some", given.pop("x"), given.pop("labels"), **given)
+
+
+@pytest.mark.parametrize("changed", [{"test": 60}, {"validation": 50}, {"train": 46}, {"test": np.arange(58)}])
+def test_more_samples_than_there_are_are_refused(changed):
+    with pytest.raises(ConfigError, match="split of some"):
+        from_arrays("some", X, LABELS, **({"test": 10, "validation": 5} | changed))
