@@ -9,7 +9,7 @@ import pytest
 from eventsim.errors import OutputError, ResultsError
 from eventsim.training.experiment import experiment
 from eventsim.training.results import HEADER, Activity, Chips, Result, ResultsFile
-from eventsim.training.tables import chips_table, filled, markdown, percent, results_table
+from eventsim.training.tables import chips_table, filled, markdown, operations_table, percent, results_table
 from tests.experiment_cases import written
 
 
@@ -153,6 +153,16 @@ def test_chips_are_put_together_over_seeds(small):
     table = chips_table([small], found)
     assert table.columns == ("", "0 %", "10 %", "spikes", "SynOps", "energy*", "energy**")
     assert table.rows == [["Small: with a teacher", "50.00 ± 0.00", "30.00 ± 11.55", "1", "2", "3 nJ", "4 nJ"]]
+
+
+def test_operations_are_means_over_seeds(small):
+    active = [Activity(samples=5, spikes=1500.0, synops=s, front_macs=100.0, differ=0) for s in (2e4, 4e4)]
+    found = [result("distilled", i, activity=one, macs=60200, weights=1234) for i, one in enumerate(active)]
+    table = operations_table([small], [*found, result("teacher")])
+    assert table.rows == [
+        ["Small: teacher", "7", "2", "8", "", "", "", ""],
+        ["Small: with a teacher", "1,234", "2", "60,200", "100", "1,500", "30,000", "0.50"],
+    ]
 
 
 def test_markdown_has_a_row_for_each_row(small):

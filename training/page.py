@@ -10,7 +10,7 @@ from eventsim import store
 from eventsim.columns import writing
 from eventsim.training.experiment import FOLDER, Experiment, experiment, known
 from eventsim.training.results import Result, ResultsFile
-from eventsim.training.tables import LEGEND, chips_table, markdown, results_table
+from eventsim.training.tables import LEGEND, chips_table, markdown, operations_table, results_table
 
 TEMPLATE = "results.md.j2"
 
@@ -34,13 +34,15 @@ def write_page(results: Path) -> Path:
     def table(name: str) -> str:
         return f"`eventsim reproduce {name}`\n\n{markdown(results_table(experiments[name], found))}"
 
+    def chips(*names: str) -> str:
+        return markdown(chips_table([experiments[name] for name in names or experiments], found))
+
+    def operations(*names: str) -> str:
+        return markdown(operations_table([experiments[name] for name in names or experiments], found))
+
     environment = Environment(loader=PackageLoader("eventsim", FOLDER), undefined=StrictUndefined, autoescape=False)
-    text = environment.get_template(TEMPLATE).render(
-        table=table,
-        titles={name: one.plan.title for name, one in experiments.items()},
-        legend=LEGEND,
-        chips=markdown(chips_table([*experiments.values()], found)),
-    )
+    tables = {"table": table, "chips": chips, "operations": operations}
+    text = environment.get_template(TEMPLATE).render(legend=LEGEND, **tables)
     path = results.with_suffix(".md")
     with writing(path, "it was left as it is"):
         store.write_text(path, text + "\n")

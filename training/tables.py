@@ -138,6 +138,33 @@ def _on_chips(measured: Sequence[Sequence[Chips]], spreads: Sequence[float]) -> 
     ]
 
 
+def operations_table(experiments: Sequence[Experiment], results: Sequence[Result]) -> Table:
+    """What an inference takes: products of dense layers beside spikes and synaptic operations."""
+    rows = []
+    for experiment in experiments:
+        for row in filled(experiment, results):
+            found = row.results
+            if found and not row.row.test:
+                rows.append([f"{experiment.plan.title}: {row.row.label}", *_operations(found)])
+    columns = ("", "weights", "ticks", "MACs, dense", "MACs, front", "spikes", "SynOps", "share")
+    caption = (
+        "Per inference: MACs, dense: products of one pass through all layers, as an artificial net takes them; MACs, "
+        "front: those of the layers before the first neurons over all ticks, where they are fed with real values; "
+        "spikes of all neurons; SynOps: spikes times their exact fan-out, counted by the engine; share: SynOps and MACs "
+        "of the front over dense MACs."
+    )
+    return Table(caption, columns, rows)
+
+
+def _operations(found: Sequence[Result]) -> list[str]:
+    one, active = found[0], [result.activity for result in found if result.activity is not None]
+    cells = [f"{one.weights:,}", str(one.ticks), f"{one.macs:,}"]
+    if not active:
+        return [*cells, *[""] * 4]
+    front, spikes, synops = (fmean(getattr(a, name) for a in active) for name in ("front_macs", "spikes", "synops"))
+    return [*cells, f"{front:,.0f}", f"{spikes:,.0f}", f"{synops:,.0f}", f"{(front + synops) / one.macs:.2f}"]
+
+
 def markdown(table: Table) -> str:
     """A table as Markdown, its caption below it."""
     lines = [table.columns, ["---", *["---:"] * (len(table.columns) - 1)], *table.rows]
