@@ -150,8 +150,8 @@ def operations_table(experiments: Sequence[Experiment], results: Sequence[Result
     caption = (
         "Per inference: MACs, dense: products of one pass through all layers, as an artificial net takes them; MACs, "
         "front: those of the layers before the first neurons over all ticks, where they are fed with real values; "
-        "spikes of all neurons; SynOps: spikes times their exact fan-out, counted by the engine; share: SynOps and MACs "
-        "of the front over dense MACs."
+        "spikes of all neurons; SynOps: spikes times their exact fan-out, counted by the engine; share: SynOps and "
+        "MACs of the front over dense MACs."
     )
     return Table(caption, columns, rows)
 
