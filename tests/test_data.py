@@ -14,6 +14,7 @@ from eventsim.errors import ConfigError, DataError
 from eventsim.training import Direct, GaussianThreshold, load
 from eventsim.training.idx import read_idx
 from eventsim.training.images import MNIST_FILES
+from tests.data_cases import idx
 from tests.strategies import seeds
 
 
@@ -46,13 +47,36 @@ def test_digits_take_no_folder(tmp_path):
         load("digits", tmp_path)
 
 
+def test_options_take_parts_of_the_digits():
+    whole, few = load("digits"), load("digits", train=100, validation=200, test=50)
+    assert np.array_equal(few.validation, whole.validation[-200:])
+    assert np.array_equal(few.train, whole.train[:100])
+    assert {*few.test} < {*whole.test}
+    assert [len(part) for part in (few.train, few.validation, few.test)] == [100, 200, 50]
+    assert np.array_equal(load("digits", test=50).train, whole.train)
+    assert few.fingerprint == load("digits", train=100, validation=200, test=50).fingerprint != whole.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"trian": 3}, r"trian: train\?"),
+        ({"split": "random"}, "there are name, train, validation, test"),
+        ({"train": 0}, "train: .*greater than or equal to 1"),
+        ({"train": 2.0}, "train: .*valid integer"),
+        ({"test": "all"}, "test: .*valid integer"),
+        ({"train": 1000}, "1197 for training and validation together"),
+    ],
+)
+def test_options_that_are_not_usable_are_refused(options, text):
+    with pytest.raises(ConfigError, match=f"(?s){text}"):
+        load("digits", **options)
+
+
 def test_unknown_names_are_refused_with_the_known_ones():
-    with pytest.raises(DataError, match="digits, mnist"):
-        load("cifar")
-
-
-def idx(array):
-    return b"\0\0\x08" + bytes([array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
+    for name in ("cifar", ["digits"], None):
+        with pytest.raises(DataError, match="digits, mnist"):
+            load(name)
 
 
 @given(st.integers(0, 2**32), st.integers(1, 3), st.booleans())
@@ -109,6 +133,7 @@ def test_mnist_is_mnist(data_folder):
     assert mnist.x.shape == (70_000, 784)
     assert mnist.x.dtype == np.float32
     assert np.bincount(mnist.labels[:60_000]).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert mnist.fingerprint == "4ae6e7d1afc3ab9b8de35457e5640d91b64c1b73da981781b65a7271e3a5eafc"
     assert mnist.test.tolist() == list(range(60_000, 70_000))
     assert not set(mnist.train) & set(mnist.validation)
     assert len(mnist.train) + len(mnist.validation) == 60_000

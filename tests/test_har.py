@@ -1,0 +1,220 @@
+"""UCI-HAR and HAPT: text files, raw recordings and windows; small ones in each layout, and the real ones."""
+
+import numpy as np
+import pytest
+from scipy.signal import butter, sosfilt, sosfilt_zi
+
+from eventsim.errors import ConfigError, DataError
+from eventsim.training import hapt, har, load
+from eventsim.training.har import CHANNELS
+from eventsim.training.standard import standardised
+from tests.data_cases import write_npz
+
+ROWS = {"train": 30, "test": 8}
+
+
+def write_table(path, table):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savetxt(path, table, fmt="%.8e" if np.asarray(table).dtype.kind == "f" else "%d")
+
+
+@pytest.fixture
+def first(tmp_path, monkeypatch):
+    """The text files of the first release: ten subjects for training and two for test."""
+    monkeypatch.setattr(har, "V1_WINDOWS", ROWS)
+    rng, made = np.random.default_rng(0), {}
+    for name, rows in ROWS.items():
+        folder = tmp_path / "UCI HAR Dataset" / name
+        subjects = np.arange(rows) // 3 + 1 if name == "train" else np.arange(rows) // 4 + 20
+        made[name] = rng.normal(1, 2, (rows, 128, 9)), rng.integers(1, 7, rows), subjects
+        write_table(folder / f"y_{name}.txt", made[name][1])
+        write_table(folder / f"subject_{name}.txt", subjects)
+        for i, channel in enumerate(CHANNELS):
+            write_table(folder / "Inertial Signals" / f"{channel}_{name}.txt", made[name][0][:, :, i])
+    return tmp_path, made
+
+
+def test_the_text_files_of_the_first_release(first):
+    folder, made = first
+    found = load("uci_har", folder, release="v1")
+    assert (found.image, found.x.shape) == ((1, 128, 9), (38, 1152))
+    assert np.array_equal(found.labels, np.concatenate([made["train"][1], made["test"][1]]) - 1)
+    subjects = np.concatenate([made["train"][2], made["test"][2]])
+    assert len({*subjects[found.validation]}) == 4
+    assert not {*subjects[found.validation]} & {*subjects[found.train]}
+    assert found.test.tolist() == list(range(30, 38))
+    x = found.x.reshape(38, 128, 9)
+    assert x[found.train].mean((0, 1)) == pytest.approx(np.zeros(9), abs=1e-6)
+    assert x[found.train].std((0, 1)) == pytest.approx(np.ones(9), abs=1e-5)
+    raw = np.concatenate([made["train"][0], made["test"][0]])
+    for c in range(9):
+        known = raw[found.train][:, :, c]
+        assert x[35, :, c] == pytest.approx((raw[35, :, c] - known.mean()) / known.std(), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "message"),
+    [
+        ("train/y_train.txt", "1\n" * 29, "29 rows"),
+        ("train/y_train.txt", "1\n" * 29 + "7\n", "from 1.0 to 7.0"),
+        ("train/y_train.txt", "1\n" * 29 + "1.5\n", "damaged"),
+        ("test/subject_test.txt", "x\n" * 8, "damaged"),
+        ("test/subject_test.txt", "1 2\n" * 8, "shape"),
+        ("test/subject_test.txt", "", "shape"),
+        ("test/Inertial Signals/body_acc_x_test.txt", ("1 " * 127 + "\n") * 8, "shape"),
+        ("test/Inertial Signals/body_acc_x_test.txt", ("1 " * 128 + "\n") * 7 + "1 2\n", "damaged"),
+        ("test/Inertial Signals/body_acc_x_test.txt", ("nan " * 128 + "\n") * 8, "damaged"),
+        ("test/Inertial Signals/body_acc_x_test.txt", "\xff", "damaged"),
+        ("test/Inertial Signals/total_acc_z_test.txt", None, r"no test.*total_acc_z_test\.txt"),
+    ],
+)
+def test_damaged_text_files_are_refused(first, path, content, message):
+    folder, _ = first
+    path = folder / "UCI HAR Dataset" / path
+    path.unlink()
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=rf"(?s){message}"):
+        load("uci_har", folder, release="v1")
+
+
+def recording(rng, rows):
+    time = np.arange(rows)[:, None]
+    return np.sin(time / 20 + rng.random(3) * 6) + rng.normal(0, 0.05, (rows, 3)) + (0, 0, 1)
+
+
+@pytest.fixture
+def raw(tmp_path, monkeypatch):
+    """Raw recordings: each of six users for training and one for test sits, lies down and lies."""
+    rng, segments, made = np.random.default_rng(1), [], {}
+    for experiment, user in enumerate((1, 3, 5, 6, 7, 8, 2), 1):
+        made[user] = recording(rng, 600), recording(rng, 600)
+        for kind, signal in zip(("acc", "gyro"), made[user], strict=True):
+            write_table(tmp_path / "RawData" / f"{kind}_exp{experiment:02}_user{user:02}.txt", signal)
+        segments += [(experiment, user, 4, 11, 202), (experiment, user, 9, 203, 320), (experiment, user, 6, 321, 600)]
+        segments += [(experiment, user, 7, 200, 327)]
+    write_table(tmp_path / "RawData" / "labels.txt", np.array(segments))
+    monkeypatch.setattr(har, "HAPT_WINDOWS", 7 * 6)
+    return tmp_path, made
+
+
+def test_windows_of_raw_recordings(raw):
+    """192 rows hold two windows, 118 none, 280 three, 128 one."""
+    folder, made = raw
+    x, labels, subjects, is_test = hapt.raw_windows(folder / "RawData" / "labels.txt", 42)
+    assert labels.tolist() == [4, 4, 6, 6, 6, 7] * 7
+    assert subjects[::6].tolist() == [1, 3, 5, 6, 7, 8, 2]
+    assert is_test.tolist() == (subjects == 2).tolist()
+    signals = hapt.channels(*(np.round(part, 8) for part in made[3]))
+    for window, start in zip(x[6:12], (10, 74, 320, 384, 448, 199), strict=True):
+        assert window == pytest.approx(signals[start : start + 128], abs=1e-5)
+    everything, basic = load("uci_har", folder, postures="all"), load("uci_har", folder)
+    assert (len(everything.labels), len(basic.labels)) == (42, 35)
+    assert everything.labels.tolist() == (labels - 1).tolist()
+    assert len(basic.train) == 10
+    assert len(basic.validation) == 20
+    assert len(basic.test) == 5
+
+
+def test_the_channels_are_what_the_filters_pass():
+    """Gravity is of the total acceleration alone; what is fast is in both; rotation loses what is slow."""
+    time = np.arange(3000)[:, None] / 50
+    fast, slow = np.sin(2 * np.pi * 3 * time), np.sin(2 * np.pi * 0.01 * time)
+    found = hapt.channels(fast + np.array([[0, 0, 1]]), fast + slow + np.zeros(3))[1500:]
+    body, turning, total = found[:, :3], found[:, 3:6], found[:, 6:]
+    assert total.mean(0) == pytest.approx([0, 0, 1], abs=1e-3)
+    assert body.mean(0) == pytest.approx([0, 0, 0], abs=1e-3)
+    for signal in (body, turning):
+        assert signal.std(0) == pytest.approx(np.full(3, np.sqrt(0.5)), rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("labels.txt", "1 1 4 11 202\n", "2 windows"),
+        ("labels.txt", "1 1 4 11 601\n", "rows 11 to 601 of 600"),
+        ("labels.txt", "1 1 4 300 202\n", "rows 300 to 202"),
+        ("labels.txt", "1 1 13 11 202\n", "not whole"),
+        ("labels.txt", "1 1 4 0 202\n", "not whole"),
+        ("labels.txt", "1 1 4 1.5 202\n", "not whole"),
+        ("labels.txt", "9 9 4 1 202\n", r"acc_exp09_user09\.txt"),
+        ("gyro_exp01_user01.txt", "1 2 3\n" * 599, "599 rows"),
+        ("acc_exp01_user01.txt", "1 2\n" * 600, "shape"),
+        ("gyro_exp01_user01.txt", None, "recording is missing"),
+        ("labels.txt", None, r"no RawData/labels\.txt"),
+    ],
+)
+def test_damaged_recordings_are_refused(raw, name, content, message):
+    folder, _ = raw
+    (folder / "RawData" / name).unlink()
+    if content is not None:
+        (folder / "RawData" / name).write_text(content)
+    with pytest.raises(DataError, match=rf"(?s){message}"):
+        load("uci_har", folder)
+
+
+def test_the_first_release_has_no_changes_between_postures(tmp_path):
+    with pytest.raises(ConfigError, match="no changes between postures"):
+        load("uci_har", tmp_path, release="v1", postures="all")
+
+
+@pytest.mark.parametrize(("release", "named"), [("hapt", "RawData/ of the HAPT"), ("v1", "Inertial Signals")])
+def test_missing_files_are_refused_with_the_place_to_put_them(tmp_path, release, named):
+    with pytest.raises(DataError, match=r"UCI-HAR.* is missing") as refusal:
+        load("uci_har", tmp_path, release=release)
+    assert named in refusal.value.expected
+    assert "eventsim data" not in refusal.value.repair
+
+
+def test_windows_with_another_checksum_are_refused(tmp_path):
+    found = write_npz(tmp_path / "uci-har" / "har_windows.npz", start=np.arange(3))
+    for release in ("hapt", "v1"):
+        with pytest.raises(DataError, match=found):
+            load("uci_har", tmp_path, release=release)
+
+
+def test_channels_without_deviation_are_refused():
+    with pytest.raises(DataError, match="cannot be standardised"):
+        standardised("some", np.ones((5, 4, 2), np.float32), np.arange(3))
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("options", "counts", "classes"),
+    [({}, (7415, 2996), 6), ({"postures": "all"}, (7767, 3162), 12), ({"release": "v1"}, (2400, 950), 6)],
+)
+def test_uci_har_is_uci_har(data_folder, options, counts, classes):
+    found = load("uci_har", data_folder, **options)
+    assert (len(found.train) + len(found.validation), len(found.test)) == counts
+    assert (found.classes, found.image) == (classes, (1, 128, 9))
+    with np.load(data_folder / "uci-har" / "har_windows.npz") as z:
+        start, label, subject, is_test = z["start"], z["label"], z["subject"], z["is_test"]
+        signals = z["signals"] * z["scale"]
+        first = np.concatenate([z["v1_start_train"], z["v1_start_test"]])
+        first_label = np.concatenate([z["v1_label_train"], z["v1_label_test"]])
+    asked = label <= classes
+    raw = signals[(first if "release" in options else start[asked])[:, None] + np.arange(128)].astype(np.float32)
+    wanted = (raw - raw[found.train].mean((0, 1), np.float64)) / raw[found.train].std((0, 1), np.float64)
+    assert np.abs(found.x.reshape(raw.shape) - wanted).max() < 1e-4
+    assert np.array_equal(found.labels, (first_label if "release" in options else label[asked]) - 1)
+    if "release" not in options:
+        who = subject[asked]
+        assert sorted({*who[found.test]}) == list(hapt.TEST_SUBJECTS)
+        assert np.array_equal(np.flatnonzero(is_test[asked]), found.test)
+        assert len({*who[found.validation]}) == 4
+        assert not {*who[found.validation]} & {*who[found.train]}
+
+
+@pytest.mark.data
+def test_the_body_is_what_is_left_of_the_real_total_acceleration(data_folder):
+    """Gravity by the filter of raw recordings, from a steady state, is what the windows have after some seconds."""
+    with np.load(data_folder / "uci-har" / "har_windows.npz") as z:
+        signals, start = z["signals"] * z["scale"], z["start"]
+    gap = np.flatnonzero(np.diff(start) != 64)
+    longest = np.argmax(np.diff(gap))
+    a, b = start[gap[longest] + 1], start[gap[longest + 1]] + 128
+    total = signals[a:b, 6:]
+    steady = butter(3, 0.3 / 25, output="sos")
+    gravity = sosfilt(steady, total, axis=0, zi=sosfilt_zi(steady)[:, :, None] * total[0])[0]
+    assert b - a > 1000
+    assert np.abs(total - gravity - signals[a:b, :3])[700:].max() < 2e-3
