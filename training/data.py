@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from eventsim.errors import ConfigError, DataError
 from eventsim.training.cifar import cifar10, cifar100
 from eventsim.training.dataset import Dataset
-from eventsim.training.entries import Entry, OneOf, unknown
+from eventsim.training.entries import Entry, OneOf, place_of, unknown
 from eventsim.training.har import uci_har
 from eventsim.training.images import digits, fashion_mnist, mnist
 from eventsim.training.mitbih import mitbih
@@ -85,11 +85,11 @@ def load(name: str, folder: Path | str | None = None, **options: Any) -> Dataset
     try:
         source = _CHECK.validate_python({"name": name, **given})
     except ValidationError as error:
-        faults = [(fault.get("ctx", {}).get("under") or fault["loc"][-1], fault["msg"]) for fault in error.errors()]
+        faults = [(place_of(one), one["msg"]) for one in error.errors()]
         raise ConfigError(
             f"The options of {name} are not usable.",
-            given=", ".join(f"{option} = {options.get(str(option))!r}" for option, _ in faults),
-            expected="; ".join(f"{option}: {text}" for option, text in faults),
+            given=", ".join(f"{option} = {options.get(option)!r}" for (option, *_), _ in faults),
+            expected="; ".join(f"{'.'.join(place)}: {text}" for place, text in faults),
             repair="correct or leave out",
         ) from None
     return source.load(folder)

@@ -32,6 +32,13 @@ def unknown(name: object, known: list[str]) -> str:
     return f"{f'{near[0]}?' if near else 'not known;'} there are {', '.join(known)}"
 
 
+def place_of(one: Any) -> list[str]:
+    """Path of a fault, without the types that were chosen on the way."""
+    under = one.get("ctx", {}).get("under")
+    parts = [*one["loc"], *([] if under is None else str(under).split("."))]
+    return [str(part) for part in parts if not str(part).startswith(TAG)]
+
+
 class Table(BaseModel):
     """A table of a configuration: its keys are known, its values of their types."""
 

@@ -17,7 +17,7 @@ from eventsim.training.branches import branches, with_heads
 from eventsim.training.catalogue import ENCODERS, FORM, HEAD, MODELS, OBJECTIVES, TRAINING, VIEWS
 from eventsim.training.data import SOURCES, Source
 from eventsim.training.encode import Encoder
-from eventsim.training.entries import TAG, Entry, Table, fault
+from eventsim.training.entries import Entry, Table, fault, place_of
 from eventsim.training.form import Form
 from eventsim.training.inherit import inherited
 from eventsim.training.model import Model
@@ -155,7 +155,7 @@ def checked(table: dict[str, Any]) -> Recipe:
 
 def faults_of(what: str, table: dict[str, Any], error: ValidationError) -> ConfigError:
     """What is said of a table that is not usable: every fault, by its path."""
-    faults = [(_path(one), one["msg"]) for one in error.errors()]
+    faults = [(place_of(one), one["msg"]) for one in error.errors()]
     return ConfigError(
         f"The {what} is not usable.",
         given="; ".join(f"{'.'.join(path)} = {_at(table, path)}" for path, _ in faults),
@@ -169,13 +169,6 @@ def frozen(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: frozen(part) for name, part in value.items()}
     return tuple(map(frozen, value)) if isinstance(value, list) else value
-
-
-def _path(one: Any) -> list[str]:
-    """Path of a fault, without the types that were chosen on the way."""
-    under = one.get("ctx", {}).get("under")
-    parts = [*one["loc"], *([] if under is None else str(under).split("."))]
-    return [str(part) for part in parts if not str(part).startswith(TAG)]
 
 
 def _at(table: Any, path: list[str]) -> str:

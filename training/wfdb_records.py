@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,7 +77,10 @@ def _read(path: Path) -> tuple[Any, Any]:
     for suffix in (".hea", ".dat", ".atr"):
         if not path.with_suffix(suffix).is_file():
             raise damaged(path.with_suffix(suffix), "missing", "a record of .dat, .hea and .atr")
+    name = str(path.absolute())
     try:
-        return wfdb.rdrecord(str(path.absolute()), physical=False), wfdb.rdann(str(path.absolute()), "atr")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of what wfdb itself uses
+            return wfdb.rdrecord(name, physical=False), wfdb.rdann(name, "atr")
     except Exception as cause:  # whatever the library says of a damaged file
         raise damaged(path.with_suffix(".hea"), f"wfdb: {cause!r}", "a whole record of .dat, .hea and .atr") from None
