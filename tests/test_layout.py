@@ -88,6 +88,13 @@ def test_the_program_starts_as_a_module():
     assert run.stdout == f"eventsim {eventsim.__version__}\n"
 
 
+def test_extras_are_imported_when_they_are_needed():
+    extras = ("onnxruntime", "pooch", "wfdb", "pandas", "sklearn", "torch")
+    program = f"import sys, eventsim.training, eventsim.training.download; print({{*{extras}}} & sys.modules.keys())"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "set()\n"
+
+
 def test_constraints_are_plain_versions():
     for line in (ROOT / "constraints.txt").read_text().splitlines():
         assert re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9a-z.]*", line), line

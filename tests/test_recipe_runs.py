@@ -197,6 +197,18 @@ def test_how_often_a_checkpoint_is_kept_may_change(tmp_path):
     assert not run_recipe(checked(changed("stage.1.training.checkpoint_every", 7)), tmp_path / "run").new
 
 
+def test_options_of_the_data_set_belong_to_the_run(tmp_path):
+    options = {"train": 128, "validation": 40, "test": 30}
+    table = changed("data", {"name": "digits", **options}, "stage.0.training.epochs", 1)
+    table["stage"] = table["stage"][:1]
+    out = tmp_path / "run"
+    assert run_recipe(checked(table), out).new
+    assert json.loads((out / "recipe.json").read_text())["data"].items() >= {"name": "digits", **options}.items()
+    assert not run_recipe(checked(table), out).new
+    with pytest.raises(CheckpointError, match=r"data\.train = 128"):
+        run_recipe(checked(table | {"data": {"name": "digits", **options, "train": 129}}), out)
+
+
 @pytest.mark.parametrize("content", ["notes", "recipe.json"])
 def test_a_folder_of_something_else_is_refused(tmp_path, content):
     (tmp_path / content).write_text("mine")

@@ -50,6 +50,13 @@ def test_what_a_recipe_is_made_into():
     assert recipe.asked(student) is None
 
 
+def test_data_sets_take_options():
+    asked = {"name": "mitbih", "split": "inter_patient", "classes": 5, "records": [101, 100], "train": 50}
+    data = checked(changed("data", asked)).data
+    assert data.name == "mitbih"
+    assert data.options() == {"split": "inter_patient", "classes": 5, "records": (101, 100), "train": 50}
+
+
 def test_builders_get_units_and_grids():
     unit = {"type": "spiking", "neurons": {"type": "if", "reset_mode": "soft"}, "surrogate": "triangle"}
     model = {"type": "two_conv", "inputs": [8, 8, 1], "width": 0.0625, "unit": unit, "grid": {"levels": 16}}
@@ -135,6 +142,10 @@ FAULTS = [
     ("data.trian", 100, None, r"train\?"),
     ("data.train", 0, None, "greater than or equal to 1"),
     ("data.test", 1.5, None, "valid integer"),
+    ("data", {"name": "mitbih", "split": "patient"}, "data.split", "'random' or 'inter_patient'"),
+    ("data", {"name": "mitbih", "classes": 3}, "data.classes", "4 or 5"),
+    ("data", {"name": "mitbih", "records": [100, "a"]}, "data.records.1", "valid integer"),
+    ("data", {"name": "cifar10", "split": "random"}, "data.split", "there are name, test_images, train"),
     ("data.folder", "/", None, "there are name, train, validation, test"),
     ("stage", [], None, "at least one"),
     ("stage", 3, None, "tuple"),

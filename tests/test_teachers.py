@@ -312,6 +312,19 @@ def test_the_command_makes_a_cache(tmp_path, monkeypatch, capsys):
     same(cache.batch(digits.train), Online(LogitsTeacher(logits), digits, form=Form("float16", 4)).batch(digits.train))
 
 
+def test_the_command_takes_options_of_the_data_set(tmp_path, monkeypatch):
+    (tmp_path / "mine_for_options.py").write_text("from tests.cache_cases import relu_teacher\nout = relu_teacher()\n")
+    monkeypatch.chdir(tmp_path)
+    options = ("--data-option", "train=100", "--data-option", "validation=50")
+    words = ("--teacher", "mine_for_options:out", *options, "--out", tmp_path / "a.h5")
+    assert run(monkeypatch, *words) == 0
+    digits = load("digits", train=100, validation=50)
+    cache = TeacherCache.read(tmp_path / "a.h5", digits, relu_teacher())
+    assert len(cache.ids) == 100 + 50 + 600
+    with pytest.raises(CacheError, match=r"dataset|split"):
+        TeacherCache.read(tmp_path / "a.h5", load("digits"), relu_teacher())
+
+
 def test_the_command_takes_teachers_of_modules_and_views(tmp_path, monkeypatch):
     (tmp_path / "mine_for_the_command.py").write_text(
         "from tests.cache_cases import relu_teacher\nout = relu_teacher()\n"
@@ -352,6 +365,8 @@ def test_the_command_refuses(tmp_path, monkeypatch, capsys):
         (["--teacher", logits, "--dtype", "int8"], "type of the logits"),
         (["--teacher", logits, "--threads", 10_000], "threads"),
         (["--teacher", logits, "--dataset", "none"], "no such data set"),
+        (["--teacher", logits, "--data-option", "trian=3"], "train?"),
+        (["--teacher", logits, "--data-option", "train"], "NAME=VALUE"),
     ):
         assert run(monkeypatch, *words, "--out", tmp_path / "a.h5") == 2
         assert message in capsys.readouterr().err

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from eventsim.errors import DataError
 from eventsim.training.dataset import Dataset
@@ -47,6 +46,8 @@ def digits(
             expected="no folder for the data set digits",
             repair="leave --data out, or name a data set with --dataset",
         )
+    from sklearn.datasets import load_digits  # only now, so that imports stay quick
+
     pixels, labels = load_digits(return_X_y=True)
     order = keyed("digits", np.arange(len(labels)))
     parts = split("digits", order[:1197], order[1197:], 300, Sizes(train, validation, test))
