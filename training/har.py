@@ -129,10 +129,11 @@ def _text(folder: Path, name: str) -> Windows:
     if absent:
         raise V1.missing(folder, f"no {', '.join(absent)}")
     tables = [read_table(path, 1 if i < 2 else LENGTH) for i, path in enumerate(paths)]
-    for path, table, most in zip(paths, tables, (6, 30, *[np.inf] * len(CHANNELS)), strict=True):
-        whole = most == np.inf or bool(np.isin(table, np.arange(1, most + 1)).all())
-        if len(table) != rows or not whole:
-            raise damaged(path, f"{len(table)} rows from {table.min()} to {table.max()}", f"{rows} rows, {V1.files}")
+    for path, table, most in zip(paths, tables, (6, 30, *[None] * len(CHANNELS)), strict=True):
+        known = most is None or bool(np.isin(table, np.arange(1, most + 1)).all())
+        if len(table) != rows or not known:
+            given = f"{len(table)} rows from {table.min()} to {table.max()}"
+            raise damaged(path, given, f"{rows} rows" + (f" of whole numbers from 1 to {most}" if most else ""))
     x = np.stack(tables[2:], 2).astype(np.float32)
     labels, subjects = (table[:, 0].astype(np.int64) for table in tables[:2])
     return Windows(x, labels, subjects, np.full(rows, name == "test"))
