@@ -8,14 +8,17 @@ from eventsim.training.cachewriter import cached
 from eventsim.training.convnets import five_conv_1d, six_conv, two_conv, vgg11
 from eventsim.training.data import load
 from eventsim.training.dataset import Dataset
+from eventsim.training.delta import SigmaDelta
 from eventsim.training.encode import Direct, GaussianThreshold
 from eventsim.training.feature_objective import FeatureDistance, PartialL2
 from eventsim.training.fit import Fitted, fit
 from eventsim.training.form import Form
+from eventsim.training.frames import Frames
 from eventsim.training.front import cut
 from eventsim.training.gradient import gradient
 from eventsim.training.heads_objective import SelfDistillation, TemporalEfficient, TemporalSelfDistillation
 from eventsim.training.label_objective import BrierScore, CrossEntropy, SquaredError
+from eventsim.training.latency import Latency
 from eventsim.training.lessons import Online
 from eventsim.training.logits import LogitsTeacher
 from eventsim.training.model import Head, Model
@@ -26,6 +29,7 @@ from eventsim.training.onnx_teacher import OnnxTeacher
 from eventsim.training.optim import SGD, Adam, AdamW
 from eventsim.training.plan import FitConfig
 from eventsim.training.predict import accuracy, predict
+from eventsim.training.rate import Rate
 from eventsim.training.resnets import resnet18, resnet19, wide_resnet16
 from eventsim.training.soft_objective import SoftTargets
 from eventsim.training.spike_objective import SlidingL1, SlidingL2, SpikeDistillation, SpikeKL, SpikeL1, SpikeL2
@@ -47,9 +51,11 @@ __all__ = [
     "FitConfig",
     "Fitted",
     "Form",
+    "Frames",
     "FunctionTeacher",
     "GaussianThreshold",
     "Head",
+    "Latency",
     "LogitsTeacher",
     "Model",
     "ModelTeacher",
@@ -57,7 +63,9 @@ __all__ = [
     "Online",
     "OnnxTeacher",
     "PartialL2",
+    "Rate",
     "SelfDistillation",
+    "SigmaDelta",
     "SlidingL1",
     "SlidingL2",
     "SoftTargets",

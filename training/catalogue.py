@@ -11,9 +11,12 @@ from eventsim.models import IF, LIF, MTJ, DomainWall, Oscillator, TaperedDomainW
 from eventsim.training.asked import AUGMENTATIONS
 from eventsim.training.builders import mlp, mtj_mlp, relu_mlp
 from eventsim.training.convnets import five_conv_1d, six_conv, two_conv, vgg11
+from eventsim.training.delta import SigmaDelta
 from eventsim.training.encode import Direct, GaussianThreshold
 from eventsim.training.entries import Entry, Made, OneOf
 from eventsim.training.form import Form
+from eventsim.training.frames import Frames
+from eventsim.training.latency import Latency
 from eventsim.training.linear import Conv, Dense, Grid
 from eventsim.training.model import Head, Model
 from eventsim.training.norm import BatchNorm
@@ -21,6 +24,7 @@ from eventsim.training.objective import Objective
 from eventsim.training.optim import SGD, Adam, AdamW
 from eventsim.training.plan import FitConfig
 from eventsim.training.pooling import AvgPool, GlobalPool, MaxPool
+from eventsim.training.rate import Rate
 from eventsim.training.resnets import resnet18, resnet19, wide_resnet16
 from eventsim.training.schedule import Constant, Cosine, OneCycle, Steps, WarmUp
 from eventsim.training.shaping import Dropout, Flatten, ReLU
@@ -75,7 +79,7 @@ MODELS = OneOf(
     ("devices", "heads"),
 )
 HEAD = Made(Head, {"layers": _LAYERS})
-ENCODERS = OneOf(_named(Direct, GaussianThreshold))
+ENCODERS = OneOf(_named(Direct, Frames, GaussianThreshold, Latency, Rate, SigmaDelta))
 OBJECTIVES = OneOf(_named(*_exported(Objective)), base=Term)
 OPTIMISERS = OneOf(_named(SGD, Adam, adamw=AdamW))
 _AUGMENT = tuple[Annotated[Entry, OneOf(AUGMENTATIONS)], ...]

@@ -25,13 +25,21 @@ class Dataset:
     Parameters
     ----------
     name : str
-    x : array of float32, shape (samples, inputs)
-        Of images, values from 0 to 1.
+    x : array of float32 or uint8, shape (samples, inputs)
+        Values, for images from 0 to 1; of recordings the counts of events, shape (samples, ticks * inputs), one frame
+        after the other.
     labels : array of int64, shape (samples,)
     train, validation, test : array of int64
         Which samples belong to each split.
     image : tuple of int
         Height and width of a sample, and channels if there are several; a signal is an image of height 1.
+    ticks : int
+        Frames of a recorded sample, each of the shape ``image``; 1 for what has no time.
+
+    Raises
+    ------
+    DataError
+        Values, labels, split, shape and ticks that do not make a data set.
     """
 
     name: str
@@ -41,17 +49,22 @@ class Dataset:
     validation: NDArray[np.int64]
     test: NDArray[np.int64]
     image: tuple[int, ...]
+    ticks: int = 1
 
     def __post_init__(self) -> None:
         n = len(self.labels)
         everything = np.concatenate([self.train, self.validation, self.test])
         formed = len(self.image) in (2, 3) and all(is_whole(n) and n >= 1 for n in self.image)
-        fits = self.x.ndim == 2 and len(self.x) == n and formed and self.x.shape[1] == math.prod(self.image)
+        formed = formed and is_whole(self.ticks) and self.ticks >= 1
+        wide = self.x.ndim == 2 and formed and self.x.shape[1] == self.ticks * math.prod(self.image)
+        fits = wide and len(self.x) == n and (self.x.dtype.kind == "f" or self.x.dtype == np.uint8)
         if not fits or not np.isfinite(self.x).all() or self.labels.min() < 0:
             raise DataError(
                 f"The samples of {self.name} are not usable.",
-                given=f"values of shape {self.x.shape} for images of {self.image}, {n} labels from {self.labels.min()}",
-                expected="finite values of shape (samples, height * width [* channels]), a label from 0 for each",
+                given=f"{self.x.dtype} of shape {self.x.shape} for {self.ticks} images of {self.image} each, "
+                f"{n} labels from {self.labels.min()}",
+                expected="finite real values, or counts in uint8, of shape (samples, [ticks *] height * width "
+                "[* channels]), a label from 0 for each",
                 repair="drop or replace those samples",
             )
         if len(np.unique(everything)) != len(everything) or everything.min() < 0 or everything.max() >= n:
@@ -70,6 +83,8 @@ class Dataset:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of values, labels, split and shape of a sample."""
-        names = ("x", "labels", "train", "validation", "test")
-        image = np.array(self.image, np.int64)
-        return store.fingerprint(image=image, **{name: getattr(self, name) for name in names})
+        parts = {name: getattr(self, name) for name in ("x", "labels", "train", "validation", "test")}
+        parts["image"] = np.array(self.image, np.int64)
+        if self.ticks > 1:
+            parts["ticks"] = np.array([self.ticks], np.int64)
+        return store.fingerprint(**parts)

@@ -1,19 +1,24 @@
-"""Encoders: from samples of real values to signals over ticks."""
+"""Encoders: from samples to signals over ticks. Here direct coding and the Gaussian threshold, and what all share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from eventsim import keys
-from eventsim.checks import is_real, is_whole
+from eventsim.checks import count, is_real, is_whole
 from eventsim.errors import ConfigError
 from eventsim.kernels.rng import threshold_spikes
 from eventsim.training.signal import Array, Signal
+
+Values = NDArray[Any]
+
+MOST_TICKS = 2**16
+"""Ticks number the draws of a sample in 16 bits."""
 
 EVALUATION = 0
 """Epoch number of the one draw that a sample is evaluated on; training counts its epochs from 1."""
@@ -26,10 +31,10 @@ class Encoder(Protocol):
     def ticks(self) -> int:
         """Ticks that a sample lasts."""
 
-    def prepare(self, x: Array) -> Array:
-        """Samples, shape (samples, ...), as the encoder wants to see them."""
+    def prepare(self, x: Values) -> Values:
+        """Samples, shape (samples, inputs), as the encoder wants to see them."""
 
-    def __call__(self, prepared: Array, ids: NDArray[np.int64], epoch: int) -> Signal:
+    def __call__(self, prepared: Values, ids: NDArray[np.int64], epoch: int) -> Signal:
         """Signal of prepared samples.
 
         Parameters
@@ -54,18 +59,14 @@ class Direct:
     ticks: int = 1
 
     def __post_init__(self) -> None:
-        if not (is_whole(self.ticks) and 1 <= self.ticks <= 2**16):
-            raise ConfigError(
-                "The encoder is not usable.",
-                given=f"{self.ticks!r} ticks",
-                expected="1 to 65536",
-                repair="Direct(ticks=4)",
-            )
+        check_ticks(self.ticks)
 
-    def prepare(self, x: Array) -> Array:
-        return x
+    def prepare(self, x: Values) -> Array:
+        """The values; counts become real numbers."""
+        return real(x)
 
-    def __call__(self, prepared: Array, ids: NDArray[np.int64], epoch: int) -> Signal:
+    def __call__(self, prepared: Values, ids: NDArray[np.int64], epoch: int) -> Signal:
+        """Values, in one static tick; see :class:`Encoder`."""
         return Signal(prepared[:, None])
 
 
@@ -96,7 +97,7 @@ class GaussianThreshold:
     def __post_init__(self) -> None:
         keys.check_seed(self.seed)
         real = is_whole(self.ticks) and is_real(self.mean) and is_real(self.std)
-        if not (real and 1 <= self.ticks <= 2**16 and abs(self.mean) <= 1e6 and 1e-6 <= self.std <= 1e6):
+        if not (real and 1 <= self.ticks <= MOST_TICKS and abs(self.mean) <= 1e6 and 1e-6 <= self.std <= 1e6):
             raise ConfigError(
                 "The encoder is not usable.",
                 given=f"{self.ticks!r} ticks, mean {self.mean!r}, standard deviation {self.std!r}",
@@ -114,14 +115,29 @@ class GaussianThreshold:
         """For values from 0 to 1: black pixels hardly ever fire, P = 0.02."""
         return cls(ticks, seed, 0.5, 0.25)
 
-    def prepare(self, x: Array) -> Array:
+    def prepare(self, x: Values) -> Array:
         """Probability of a spike, for values ``x``."""
         return np.asarray(ndtr((x - np.float32(self.mean)) / np.float32(self.std)))
 
-    def __call__(self, prepared: Array, ids: NDArray[np.int64], epoch: int) -> Signal:
+    def __call__(self, prepared: Values, ids: NDArray[np.int64], epoch: int) -> Signal:
         """Spikes; see :class:`Encoder`."""
-        counters = (np.uint64(epoch) << np.uint64(32)) | ids.astype(np.uint64)
-        rows = prepared.reshape(len(prepared), -1)
-        spikes = np.empty((len(rows), self.ticks, rows.shape[1]), np.uint8)
-        threshold_spikes(np.uint64(self.seed), np.uint64(keys.stream("encode")), counters, rows, spikes)
-        return Signal(spikes.reshape(len(rows), self.ticks, *prepared.shape[1:]), most=1)
+        return drawn(self.seed, self.ticks, prepared, ids, epoch)
+
+
+def check_ticks(ticks: int) -> None:
+    """Refuse a number of ticks that no sample can last."""
+    count("ticks", ticks, 1, MOST_TICKS, kind=ConfigError)
+
+
+def real(x: Values) -> Array:
+    """Samples as real numbers, whatever they are kept in."""
+    return x if x.dtype.kind == "f" else x.astype(np.float32)
+
+
+def drawn(seed: int, ticks: int, probability: Values, ids: NDArray[np.int64], epoch: int) -> Signal:
+    """Spikes of these probabilities, drawn anew for each input, tick, sample and epoch, keyed by these alone."""
+    counters = (np.uint64(epoch) << np.uint64(32)) | ids.astype(np.uint64)
+    rows = probability.reshape(len(probability), -1)
+    spikes = np.empty((len(rows), ticks, rows.shape[1]), np.uint8)
+    threshold_spikes(np.uint64(seed), np.uint64(keys.stream("encode")), counters, rows, spikes)
+    return Signal(spikes.reshape(len(rows), ticks, *probability.shape[1:]), most=1)

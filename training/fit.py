@@ -17,6 +17,7 @@ from eventsim.interrupt import Interrupts
 from eventsim.parallel import Workers, check_threads
 from eventsim.training.dataset import Dataset
 from eventsim.training.encode import Encoder
+from eventsim.training.frames import check_frames
 from eventsim.training.gradient import check_batch, check_objective
 from eventsim.training.keeper import Keeper, keeping
 from eventsim.training.layer import Params
@@ -153,6 +154,7 @@ def check_fit(
 ) -> None:
     """Refuse what does not fit together before any work: parameters, samples, labels, splits, logits of a teacher."""
     model.check(params)
+    check_frames(encoder, dataset)
     one = np.arange(1)
     check_batch(model, encoder(encoder.prepare(dataset.x[one]), one, 1), dataset.labels[one])
     _check_views(config, teacher)

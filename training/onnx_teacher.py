@@ -133,6 +133,13 @@ class OnnxTeacher:
         return shape
 
     def check(self, dataset: Dataset) -> None:
+        if dataset.ticks > 1:
+            raise CacheError(
+                f"The ONNX network {self.name} cannot be asked about recordings.",
+                given=f"{dataset.name}, {dataset.ticks} frames a sample",
+                expected="samples without ticks",
+                repair="FunctionTeacher, whose function knows the order of frames and axes",
+            )
         self._shape(dataset.x.shape[1])
 
     def __call__(self, x: Array, ids: Ints, draw: int) -> Taught:

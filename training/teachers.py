@@ -15,7 +15,8 @@ from eventsim.parallel import ALONE, Workers
 from eventsim.store import fingerprint
 from eventsim.training.dataset import Dataset
 from eventsim.training.describe import described
-from eventsim.training.encode import Encoder
+from eventsim.training.encode import EVALUATION, Encoder
+from eventsim.training.frames import check_frames
 from eventsim.training.keyed import Ints
 from eventsim.training.layer import Mode, Params, into
 from eventsim.training.model import Model
@@ -122,7 +123,10 @@ class ModelTeacher:
         return described({"encoder": self.encoder})
 
     def check(self, dataset: Dataset) -> None:
-        inputs, wanted = size_of(self.model.inputs), (size_of(dataset.x.shape[1:]), dataset.classes)
+        check_frames(self.encoder, dataset)
+        inputs, one = size_of(self.model.inputs), np.arange(1)
+        seen = self.encoder(self.encoder.prepare(dataset.x[one]), one, EVALUATION)
+        wanted = size_of(seen.values.shape[2:]), dataset.classes
         if (inputs, self.model.classes) != wanted:
             raise CacheError(
                 f"The teacher {self.name} does not fit the data set {dataset.name}.",

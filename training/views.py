@@ -12,7 +12,7 @@ from eventsim.training.augment import Augmentation, Chain
 from eventsim.training.encode import EVALUATION
 from eventsim.training.keyed import Ints
 from eventsim.training.layer import Shape
-from eventsim.training.signal import Array
+from eventsim.training.signal import Array, size_of
 
 _MOST = 2**32 - 2
 
@@ -75,11 +75,19 @@ class Views:
         Raises
         ------
         ConfigError
-            An augmentation does not fit samples of that shape, or makes something else of them.
+            Samples of another size, an augmentation that does not fit samples of that shape, or makes something else
+            of them.
         """
         if not self.augment:
             return x
         shape = (*image, 1)[:3] if self.shape is None else self.shape
+        if x.shape[1] != size_of(shape):
+            raise ConfigError(
+                "These samples cannot be augmented.",
+                given=f"{x.shape[1]} values as images of shape {shape}",
+                expected=f"{size_of(shape)} values; recordings, which have a frame for each tick, are not augmented",
+                repair="augment=(), or the shape of the samples",
+            )
         images = x.reshape(len(x), *(shape[1:] if len(shape) == 3 and shape[0] == 1 else shape))
         changed = Chain(tuple(self.augment))(images, ids, self.draw(view), self.seed)
         if changed.shape != images.shape:
