@@ -76,7 +76,7 @@ class Latency:
         if self.law == "linear":
             return self.ticks * np.maximum(1 - x, 0) / (1 - self.least)
         tau = float(self.ticks) if self.tau is None else self.tau
-        return -tau * np.log1p(self.least * np.expm1(-self.ticks / tau) / x)
+        return np.asarray(-tau * np.log1p(self.least * np.expm1(-self.ticks / tau) / x))
 
     def __call__(self, prepared: Values, ids: NDArray[np.int64], epoch: int) -> Signal:
         """Spikes; see :class:`~eventsim.training.encode.Encoder`."""
