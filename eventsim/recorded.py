@@ -253,10 +253,11 @@ def _parts(recordings: object) -> list[NDArray[np.void]]:
             expected="one structured array or several",
             repair="Events([], [], [], shape) for silence",
         )
-    return [_part(part, where) for where, part in enumerate(given)]
+    return [checked(part, where) for where, part in enumerate(given)]
 
 
-def _part(part: object, where: int) -> NDArray[np.void]:
+def checked(part: object, where: int) -> NDArray[np.void]:
+    """Recording number ``where`` if it is a structured array with events; :class:`EventsError` otherwise."""
     masked = np.ma.isMaskedArray(part)
     if not isinstance(part, np.ndarray) or not part.dtype.names or part.ndim != 1 or masked:
         kind = f"{part.ndim}-d array of {part.dtype}" if isinstance(part, np.ndarray) else type(part).__name__

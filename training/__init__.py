@@ -10,6 +10,7 @@ from eventsim.training.data import load
 from eventsim.training.dataset import Dataset
 from eventsim.training.delta import SigmaDelta
 from eventsim.training.encode import Direct, GaussianThreshold
+from eventsim.training.event_sets import from_tonic
 from eventsim.training.feature_objective import FeatureDistance, PartialL2
 from eventsim.training.fit import Fitted, fit
 from eventsim.training.form import Form
@@ -86,6 +87,7 @@ __all__ = [
     "fit",
     "five_conv_1d",
     "from_arrays",
+    "from_tonic",
     "gradient",
     "load",
     "mlp",

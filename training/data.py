@@ -12,9 +12,11 @@ from eventsim.errors import ConfigError, DataError
 from eventsim.training.cifar import cifar10, cifar100
 from eventsim.training.dataset import Dataset
 from eventsim.training.entries import Entry, OneOf, place_of, unknown
+from eventsim.training.event_sets import dvs_cifar10, dvs_gesture, shd
 from eventsim.training.har import uci_har
 from eventsim.training.images import digits, fashion_mnist, mnist
 from eventsim.training.mitbih import mitbih
+from eventsim.training.nmnist import nmnist
 
 LOADERS: dict[str, Callable[..., Dataset]] = {
     "digits": digits,
@@ -24,6 +26,10 @@ LOADERS: dict[str, Callable[..., Dataset]] = {
     "cifar100": cifar100,
     "uci_har": uci_har,
     "mitbih": mitbih,
+    "nmnist": nmnist,
+    "shd": shd,
+    "dvs_gesture": dvs_gesture,
+    "dvs_cifar10": dvs_cifar10,
 }
 """Functions ``(folder, *, train, validation, test, ...)``: what follows the folder are the options of the data set."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,6 @@ from numpy.typing import NDArray
 from eventsim import store
 from eventsim.checks import is_whole
 from eventsim.errors import DataError
-from eventsim.training.signal import Array
 
 SPLIT_SEED = 0
 """Splits do not depend on the seed of a run: all runs are tested on the same samples."""
@@ -43,7 +43,7 @@ class Dataset:
     """
 
     name: str
-    x: Array
+    x: NDArray[Any]
     labels: NDArray[np.int64]
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
