@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from eventsim.kernels import cycle, rng
@@ -71,6 +73,31 @@ def flip(x, flipped, out):
 
 
 @jit
+def rotate(x, cosine, sine, out):
+    """Turn each image about its middle, and fill with zeros; values between pixels are bilinear.
+
+    A point (y, x) from the middle goes to (cosine y - sine x, sine y + cosine x).
+
+    Parameters
+    ----------
+    x, out : contiguous float array, shape (batch, height, width, channels)
+    cosine, sine : float array, shape (batch,)
+    """
+    samples, height, width, channels = x.shape
+    y0, x0 = 0.5 * (height - 1), 0.5 * (width - 1)
+    for b in range(samples):
+        c, s = cosine[b], sine[b]
+        for i in range(height):
+            for j in range(width):
+                y, z = c * (i - y0) + s * (j - x0) + y0, -s * (i - y0) + c * (j - x0) + x0
+                top, left = math.floor(y), math.floor(z)
+                for k in range(channels):
+                    above = _between(x, b, top, left, k, z - left)
+                    below = _between(x, b, top + 1, left, k, z - left)
+                    out[b, i, j, k] = above + (y - top) * (below - above)
+
+
+@jit
 def wipe(x, row, column, size):
     """Wipe a square of each image, what there is of it.
 
@@ -90,6 +117,18 @@ def wipe(x, row, column, size):
         for i in range(max(row[b], 0), min(row[b] + size, height)):
             at = (b * height + i) * line
             _wipe(cut(target, at + left * channels, at + right * channels))
+
+
+@inline
+def _between(x, b, row, left, k, share):
+    """Value of a row of an image, ``share`` of the way from one column to the next; zero outside."""
+    one = two = 0.0
+    if 0 <= row < x.shape[1]:
+        if 0 <= left < x.shape[2]:
+            one = np.float64(x[b, row, left, k])
+        if 0 <= left + 1 < x.shape[2]:
+            two = np.float64(x[b, row, left + 1, k])
+    return one + share * (two - one)
 
 
 @inline

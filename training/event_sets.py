@@ -175,8 +175,8 @@ def dvs_cifar10(
 ) -> Dataset:
     """Photographs moved before an event camera, CIFAR10-DVS (Li et al. 2017): 10,000 of 10 kinds, 128 x 128 x 2.
 
-    Read by tonic (extra events), which downloads them. There is no published test set: a tenth is carved by key. Squares
-    of 4 x 4 pixels become one, unless asked for otherwise.
+    Read by tonic (extra events), which downloads them. There is no published test set: a tenth is carved by key.
+    Squares of 4 x 4 pixels become one, unless asked for otherwise.
     """
     sets = _tonic("CIFAR10DVS", folder, {})
     sizes = Sizes(train, validation, test)
