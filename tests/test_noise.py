@@ -153,3 +153,47 @@ def test_noise_that_cannot_be_is_refused(digits):
         noisy(replace(digits, image=(4, 8), ticks=2), variant("random"))
     with pytest.raises(ConfigError, match="no background"):
         noisy(blank(50, (500, 8)), variant("background"))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("mnist", {"noise": "fog"}),
+        ("mnist", {"noise": "random", "noise_in": "train"}),
+        ("cifar10", {"noise_variance": 0.01, "noise_deviation": 0.1}),
+        ("cifar10", {"noise_variance": -0.01}),
+        ("cifar10", {"noise_deviation": "much"}),
+    ],
+)
+def test_options_of_noise_that_cannot_be_are_refused_before_any_file_is_read(tmp_path, name, options):
+    with pytest.raises(ConfigError):
+        load(name, tmp_path, **options)
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_mnist_with_noise(data_folder):
+    clean = load("mnist", data_folder)
+    for noise in VARIANTS:
+        data = load("mnist", data_folder, noise=noise)
+        assert np.array_equal(data.labels, clean.labels)
+        assert np.array_equal(data.train, clean.train)
+        assert not (data.x == clean.x).all(axis=1).any()
+        if "rotation" not in noise:
+            assert (data.x >= clean.x).all()
+    part = load("mnist", data_folder, noise="rotation", noise_in="test", test=100)
+    changed = (part.x != clean.x).any(axis=1)
+    assert np.array_equal(np.flatnonzero(changed), part.test)
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_cifar_with_noise(data_folder):
+    if not (data_folder / "cifar10").is_dir():
+        pytest.skip("there is no CIFAR-10 in the data folder")
+    clean = load("cifar10", data_folder)
+    some = clean.test[:200]
+    data = load("cifar10", data_folder, noise_variance=0.01, noise_in="test")
+    inside = (data.x[some] > 0) & (data.x[some] < 1) & (clean.x[some] > 0.45) & (clean.x[some] < 0.55)
+    assert abs((data.x - clean.x)[some][inside].std() - 0.1) < 1e-3
+    assert np.array_equal(data.x[clean.train], clean.x[clean.train])

@@ -14,6 +14,7 @@ from PIL import Image
 
 from eventsim.training.dataset import Dataset
 from eventsim.training.files import Place, damaged, read_npz
+from eventsim.training.noise import Where, gaussian, noisy
 from eventsim.training.splits import Sizes, keyed, split
 
 SHAPE = (32, 32, 3)
@@ -48,6 +49,9 @@ def cifar10(
     folder: Path | None,
     *,
     test_images: Literal["lossless", "jpeg"] = "lossless",
+    noise_variance: float | None = None,
+    noise_deviation: float | None = None,
+    noise_in: Where = "all",
     train: int | None = None,
     validation: int | None = None,
     test: int | None = None,
@@ -57,14 +61,25 @@ def cifar10(
     The publishers' binary files, data_batch_1.bin to data_batch_5.bin and test_batch.bin, in cifar-10-batches-bin/;
     or a smaller copy, data_batch_1.npz to data_batch_4.npz and test_first1000.npz or test_jpeg.npz, in cifar10/:
     40,000 and the first 1,000 of the test set, or with test_images="jpeg" all of them as JPEG files, with losses.
+
+    Gaussian noise of a variance, or of a deviation, is added to values from 0 to 1, which are cut to 0..1 again: to all
+    images, or with noise_in="test" to those of the test set alone.
     """
-    sizes = Sizes(train, validation, test)
-    if test_images == "lossless" and CIFAR10.find(folder, *BINARY) is not None:
+    noise = None
+    if noise_variance is not None or noise_deviation is not None:
+        noise = gaussian(noise_variance, noise_deviation)
+    dataset = _cifar10(folder, test_images == "jpeg", Sizes(train, validation, test))
+    return dataset if noise is None else noisy(dataset, noise, noise_in)
+
+
+def _cifar10(folder: Path | None, jpeg: bool, sizes: Sizes) -> Dataset:
+    """CIFAR-10 from whichever files are there, without noise."""
+    if not jpeg and CIFAR10.find(folder, *BINARY) is not None:
         paths = [CIFAR10.needed(folder, name) for name in BINARY]
         return _dataset(CIFAR10, [_binary(path, ROWS, (10,), 0) for path in paths], sizes)
     if CIFAR10.find(folder, *NPZ) is None:
         _refuse_pickles(CIFAR10, folder, "cifar-10-batches-py/data_batch_1", "data_batch_1")
-    last = "test_jpeg.npz" if test_images == "jpeg" else "test_first1000.npz"
+    last = "test_jpeg.npz" if jpeg else "test_first1000.npz"
     paths = [CIFAR10.needed(folder, name) for name in [*list(NPZ)[:4], last]]
     return _dataset(CIFAR10, [_packed(path) for path in paths], sizes)
 

@@ -11,6 +11,7 @@ from eventsim.errors import DataError
 from eventsim.training.dataset import Dataset
 from eventsim.training.files import Place, digest, same
 from eventsim.training.idx import read_idx
+from eventsim.training.noise import Variant, Where, noisy, variant
 from eventsim.training.splits import Sizes, keyed, split
 
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -55,23 +56,39 @@ def digits(
 
 
 def mnist(
-    folder: Path | None, *, train: int | None = None, validation: int | None = None, test: int | None = None
+    folder: Path | None,
+    *,
+    noise: Variant | None = None,
+    noise_in: Where = "all",
+    train: int | None = None,
+    validation: int | None = None,
+    test: int | None = None,
 ) -> Dataset:
     """Handwritten digits, MNIST: 60,000 and 10,000 for test, 28 x 28.
 
-    The publishers' four idx files, plain or as .gz, in mnist/ or MNIST/raw/.
+    The publishers' four idx files, plain or as .gz, in mnist/ or MNIST/raw/. With noise, all images have it, or with
+    noise_in="test" those of the test set alone.
     """
-    return _from_idx(MNIST, MNIST_FILES, folder, Sizes(train, validation, test))
+    dataset = _from_idx(MNIST, MNIST_FILES, folder, Sizes(train, validation, test))
+    return dataset if noise is None else noisy(dataset, variant(noise), noise_in)
 
 
 def fashion_mnist(
-    folder: Path | None, *, train: int | None = None, validation: int | None = None, test: int | None = None
+    folder: Path | None,
+    *,
+    noise: Variant | None = None,
+    noise_in: Where = "all",
+    train: int | None = None,
+    validation: int | None = None,
+    test: int | None = None,
 ) -> Dataset:
     """Pieces of clothing, Fashion-MNIST: 60,000 and 10,000 for test, 28 x 28.
 
-    The publishers' four idx files, plain or as .gz, in fashion-mnist/ or FashionMNIST/raw/.
+    The publishers' four idx files, plain or as .gz, in fashion-mnist/ or FashionMNIST/raw/. With noise, all images have
+    it, or with noise_in="test" those of the test set alone.
     """
-    return _from_idx(FASHION, FASHION_FILES, folder, Sizes(train, validation, test))
+    dataset = _from_idx(FASHION, FASHION_FILES, folder, Sizes(train, validation, test))
+    return dataset if noise is None else noisy(dataset, variant(noise), noise_in)
 
 
 def _from_idx(place: Place, files: Mapping[str, str], folder: Path | None, sizes: Sizes) -> Dataset:
