@@ -1,8 +1,10 @@
 """Encoders: each spikes with the probability, or by the law, that it states."""
 
 import math
+import re
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,8 +35,10 @@ from eventsim.training import (
 from eventsim.training.augment import Shift
 from eventsim.training.deploy import spikes_that_differ
 from eventsim.training.linear import Conv, Dense, Grid
+from eventsim.training.recipe import checked
 from eventsim.training.shaping import Flatten
 from eventsim.training.spiking import Spiking
+from tests.recipe_cases import changed
 from tests.strategies import seeds
 
 RANDOM = [GaussianThreshold(3, seed=5), Rate(3, seed=5), Rate(3, seed=5, law="poisson", gain=2.0)]
@@ -345,3 +349,26 @@ def test_unusable_encoders_are_refused(make):
 def test_a_number_of_ticks_that_divides_is_offered():
     with pytest.raises(ConfigError, match=r"ticks=4"):
         Frames(5, recorded=8)
+
+
+def test_the_page_on_encoders_runs_as_written():
+    page = (Path(__file__).parent.parent / "docs" / "encoders.md").read_text(encoding="utf-8")
+    space = {}
+    for snippet in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(snippet, space)
+    assert space["data"].ticks == 10
+
+
+def test_encoders_stand_in_recipes():
+    for encoder in (
+        Rate(4, 1, "poisson", 2.0),
+        Latency(4, "logarithmic", 0.2, 3.0),
+        SigmaDelta(4, 0.1),
+        Frames(2, 4, 9),
+    ):
+        table = {"type": re.sub("(?<=[a-z])(?=[A-Z])", "_", type(encoder).__name__).lower(), **asdict(encoder)}
+        assert checked(changed("stage.1.encoder", table)).stage[1].encoding() == encoder
+    with pytest.raises(ConfigError, match=r"stage\.1\.encoder\.law"):
+        checked(changed("stage.1.encoder", {"type": "rate", "ticks": 4, "seed": 0, "law": "gauss"}))
+    with pytest.raises(ConfigError, match=r"stage\.1\.encoder"):
+        checked(changed("stage.1.encoder", {"type": "frames", "ticks": 3, "recorded": 4}))
