@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mpmath import mp
 
 from eventsim import IF
 from eventsim.errors import CacheError, ConfigError, DataError, EventsError
@@ -136,7 +137,7 @@ def test_spikes_are_bytes_that_are_no_larger_than_said(encoder):
 
 LAWS = {
     "linear": lambda x, t, m, tau: t * (1 - x) / (1 - m),
-    "logarithmic": lambda x, t, m, tau: -tau * math.log(1 - m * (1 - math.exp(-t / tau)) / x),
+    "logarithmic": lambda x, t, m, tau: -tau * mp.log(1 - m * (1 - mp.exp(mp.mpf(-t) / tau)) / x),
 }
 
 
@@ -156,7 +157,10 @@ def test_latencies_are_those_of_the_law(law, ticks, least, tau, values):
         if value < np.float32(least):
             assert not len(times)
         else:
-            wanted = min(max(LAWS[law](float(value), ticks, least, tau), 0), ticks)
+            with mp.workdps(300):
+                wanted = min(
+                    max(LAWS[law](max(mp.mpf(float(value)), mp.mpf(least)), ticks, mp.mpf(least), tau), 0), ticks
+                )
             assert len(times) == 1
             assert times[0] - 1e-4 * ticks <= wanted <= times[0] + 1 + 1e-4 * ticks
 
@@ -329,6 +333,7 @@ def test_a_teacher_of_flat_counts_fits():
         lambda: Latency(4, least=1.0),
         lambda: Latency(4, tau=2.0),
         lambda: Latency(4, "logarithmic", tau=-1.0),
+        lambda: Latency(4, "logarithmic", tau=0.007),
         lambda: SigmaDelta(0, 0.1),
         lambda: SigmaDelta(4, -0.1),
         lambda: SigmaDelta(4, 0.0),

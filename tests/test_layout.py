@@ -89,7 +89,7 @@ def test_the_program_starts_as_a_module():
 
 
 def test_extras_are_imported_when_they_are_needed():
-    extras = ("onnxruntime", "pooch", "wfdb", "pandas", "sklearn", "torch")
+    extras = ("onnxruntime", "pooch", "wfdb", "pandas", "sklearn", "tonic", "torch")
     program = f"import sys, eventsim.training, eventsim.training.download; print({{*{extras}}} & sys.modules.keys())"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout == "set()\n"

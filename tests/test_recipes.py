@@ -145,7 +145,7 @@ FAULTS = [
     ("data", {"name": "mitbih", "split": "patient"}, "data.split", "'random' or 'inter_patient'"),
     ("data", {"name": "mitbih", "classes": 3}, "data.classes", "4 or 5"),
     ("data", {"name": "mitbih", "records": [100, "a"]}, "data.records.1", "valid integer"),
-    ("data", {"name": "cifar10", "split": "random"}, "data.split", "there are name, test_images, train"),
+    ("data", {"name": "cifar10", "split": "random"}, "data.split", "there are name, test_images, noise_variance"),
     ("data.folder", "/", None, "there are name, train, validation, test"),
     ("stage", [], None, "at least one"),
     ("stage", 3, None, "tuple"),

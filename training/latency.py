@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -14,6 +15,9 @@ from eventsim.training.encode import Values, check_ticks
 from eventsim.training.signal import Array, Signal
 
 Law = Literal["linear", "logarithmic"]
+
+_MOST_CONSTANTS = 500
+"""Time constants that a sample may last: exp(-500) is still a number."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,12 @@ class Latency:
     least : float
         The smallest value that spikes, below 1.
     tau : float, optional
-        Time constant of the logarithmic law, in ticks; as many as there are ticks if left out.
+        Time constant of the logarithmic law, in ticks: at least a 500th of all of them, and all of them if left out.
 
     Raises
     ------
     ConfigError
-        No tick, an unknown law, a smallest value outside 0..1, or a time constant that is not positive or that the
+        No tick, an unknown law, a smallest value outside 0..1, or a time constant that is too short or that the
         linear law does not have.
     """
 
@@ -57,7 +61,8 @@ class Latency:
         check_ticks(self.ticks)
         one_number("smallest value", self.least, 1e-6, 1 - 1e-6, repair="least=0.1", kind=ConfigError)
         if self.tau is not None:
-            one_number("time constant", self.tau, 1e-3, 1e9, repair="tau=8.0, in ticks", kind=ConfigError)
+            shortest = self.ticks / _MOST_CONSTANTS
+            one_number("time constant", self.tau, shortest, 1e9, repair="tau=8.0, in ticks", kind=ConfigError)
         if self.law not in get_args(Law) or (self.law == "linear" and self.tau is not None):
             raise ConfigError(
                 "The law of the encoder is not usable.",
@@ -75,8 +80,8 @@ class Latency:
     def _time(self, x: Array) -> Array:
         if self.law == "linear":
             return self.ticks * np.maximum(1 - x, 0) / (1 - self.least)
-        tau = float(self.ticks) if self.tau is None else self.tau
-        return np.asarray(-tau * np.log1p(self.least * np.expm1(-self.ticks / tau) / x))
+        tau, above = float(self.ticks) if self.tau is None else self.tau, x / self.least
+        return np.asarray(tau * np.log(above / (above - 1 + math.exp(-self.ticks / tau))))
 
     def __call__(self, prepared: Values, ids: NDArray[np.int64], epoch: int) -> Signal:
         """Spikes; see :class:`~eventsim.training.encode.Encoder`."""

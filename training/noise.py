@@ -12,7 +12,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_sample_images
 
 from eventsim.checks import one_number
 from eventsim.errors import ConfigError, DataError
@@ -156,6 +155,8 @@ def noisy(dataset: Dataset, noise: Augmentation, where: Where = "all") -> Datase
 @cache
 def _photographs() -> NDArray[np.uint8]:
     """Photographs in grey, shape (pictures, height, width)."""
+    from sklearn.datasets import load_sample_images  # only now, so that imports stay quick
+
     pictures = np.stack(load_sample_images().images).astype(np.int64)
     return ((pictures @ _LUMA + 500) // 1000).astype(np.uint8)
 
