@@ -16,10 +16,13 @@ from eventsim.training import CrossEntropy, FitConfig, Frames, Model, accuracy, 
 from eventsim.training.linear import Conv, Dense
 from eventsim.training.nmnist import SIDE, decoded
 from eventsim.training.pooling import AvgPool
+from eventsim.training.recipe import checked
+from eventsim.training.run import run_recipe
 from eventsim.training.shaping import Flatten
 from eventsim.training.slices import Slices
 from eventsim.training.spiking import Spiking
 from eventsim.training.splits import Sizes
+from tests.recipe_cases import changed
 from tests.strategies import seeds
 
 FIELDS = np.dtype([("x", "i2"), ("y", "i2"), ("t", "i8"), ("p", "?")])
@@ -239,6 +242,21 @@ def test_damaged_recordings_are_refused(tmp_path, content, message):
 def test_options_that_cannot_be_are_refused(tree, options):
     with pytest.raises(ConfigError):
         load("nmnist", tree, **options)
+
+
+@pytest.mark.filterwarnings("ignore::eventsim.training.FiringWarning")  # few events, and no care taken
+def test_a_recipe_learns_from_recordings(tree, tmp_path):
+    """A teacher of flat counts, and a student of frames."""
+    recipe = changed(
+        *("data", {"name": "nmnist", "ticks": 4, "polarity": False}),
+        *("stage.0.model.sizes", [4 * 34 * 34, 8, 3], "stage.0.cache", None, "stage.1.heads", None),
+        *("stage.1.model.sizes", [34 * 34, 8, 3], "stage.1.encoder", {"type": "frames", "ticks": 2, "recorded": 4}),
+        *("stage.1.objective", [{"type": "cross_entropy"}, {"type": "soft_targets"}]),
+    )
+    run_recipe(checked(recipe), tmp_path / "run", data=tree)
+    recipe["stage"][1]["encoder"] = {"type": "frames", "ticks": 2}
+    with pytest.raises(DataError, match=r"Frames\(ticks=4\)"):
+        run_recipe(checked(recipe), tmp_path / "other", data=tree)
 
 
 class Fake:
