@@ -45,8 +45,8 @@ class Plan(NamedTuple):
     """Inputs that are searched for spikes together; divides ``length`` and every offset."""
     canvas: tuple[int, int, int]
     """Height, width, channels."""
-    place: tuple[int, int, int, int]
-    """Row and column of an image's first pixel on its canvas, and the distances (y, x) between its pixels there."""
+    place: tuple[int, int]
+    """Row and column of an image's first pixel on its canvas."""
     groups: int
     depth: int
     """Input channels of a group."""
@@ -62,10 +62,10 @@ def paint(image, plan, canvas):
     """Put an image, shape (height, width, channels), onto a flat canvas whose other entries stay as they are."""
     height, width, channels = image.shape
     across = plan.canvas[1]
-    top, left, down, right = plan.place
+    top, left = plan.place
     for y in range(height):
         for x in range(width):
-            at = ((top + y * down) * across + left + x * right) * channels
+            at = ((top + y) * across + left + x) * channels
             for c in range(channels):
                 canvas[at + c] = image[y, x, c]
 

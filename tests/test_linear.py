@@ -150,6 +150,43 @@ def test_a_sparse_batch_is_added_and_a_dense_one_multiplied_to_the_same_bits(cas
     assert np.array_equal(chosen[:, 0], multiplied(case.spikes, case))
 
 
+@st.composite
+def strided(draw):
+    """Windows further apart than one input, larger and smaller than their stride, on images that they cover or not."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    flat, groups = draw(st.booleans()), draw(st.sampled_from([1, 2, 3]))
+    size, stride = ((1 if flat else draw(st.integers(1, 5)), draw(st.integers(1, 5))) for _ in "ks")
+    padding = tuple(draw(st.integers(0, n - 1)) for n in size)
+    room = tuple(
+        1 if flat and k == 0 else draw(st.integers(max(1, n - 2 * p), n + 7))
+        for k, (n, p) in enumerate(zip(size, padding, strict=True))
+    )
+    window = Window(size, stride, padding, groups)
+    weight = rng.normal(
+        size=(*size, draw(st.sampled_from([1, 3, 16, 67])), groups * draw(st.sampled_from([1, 7, 16, 67])))
+    )
+    grad = rng.normal(size=(draw(st.integers(1, 3)), *window.reach(*room), weight.shape[-1]))
+    return window, room, weight, grad
+
+
+@kinds
+@given(strided())
+def test_gradients_by_inputs_under_strides_are_those_of_stride_one_with_zeros_between(kind, case):
+    """To the same bits, as zeros change no sum; and those of the loops."""
+    window, room, weight, grad = case
+    weight, grad, groups = weight.astype(kind), grad.astype(kind), window.groups
+    shape = (len(grad), 1, *room, weight.shape[2] * groups)
+    matrix, (sy, sx) = weight.reshape(-1, weight.shape[-1]), window.stride
+    found = by_input_of(grad[:, None], matrix, window, shape, ALONE)
+    dense = window._replace(stride=(1, 1))
+    between = np.zeros((len(grad), 1, *dense.reach(*room), weight.shape[-1]), kind)
+    between[:, 0, ::sy, ::sx][:, : grad.shape[1], : grad.shape[2]] = grad
+    assert np.array_equal(found, by_input_of(between, matrix, dense, shape, ALONE))
+    images = np.zeros((len(grad), *shape[2:]))
+    wanted, _ = layer_oracle.convolve_back(images, weight, grad, window.stride, window.padding, groups)
+    close(found[:, 0], wanted, kind)
+
+
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("spikes", [True, False], ids=["spikes", "real"])
 def test_channels_of_zeros_change_no_bit(monkeypatch, groups, spikes):

@@ -16,7 +16,7 @@ from eventsim.kernels import additions, linear, winograd
 from eventsim.kernels.linear import Plan
 from eventsim.parallel import Workers
 from eventsim.training.signal import Array, Signal, as_images
-from eventsim.training.window import Window, backward_plan, filling, forward_plan
+from eventsim.training.window import Phase, Window, filling, forward_plan, phases
 
 _ADDED, _FOUND, _LOOKED = 1.7, 130.0, 20.0
 """What it costs to add a weight, to find a spike and to look at an input, in multiplications."""
@@ -113,9 +113,22 @@ def by_input_of(grad: Array, weight: Array, window: Window, shape: tuple[int, ..
     if _suits_patches(window, images.shape[3], shape[-1]):
         kernel = turned.reshape(ky, kx, own, -1)
         return _patched(images, kernel, window, (height, width), workers).reshape(shape)
-    images, turned = _filled(images, turned.reshape(ky * kx * own, -1), groups)
-    plan = backward_plan(window, height, width, images.shape[3])
-    return _multiplied(images, plan, turned, workers).reshape(shape)
+    images, rows = _filled(images, turned.reshape(ky * kx * own, -1), groups)
+    kernel = rows.reshape(ky, kx, -1, rows.shape[1])
+    parts = phases(window, height, width, images.shape[3])
+    if window.stride == (1, 1):
+        return _of_phase(parts[0], images, kernel, workers).reshape(shape)
+    out = np.zeros((len(images), height, width, shape[-1]), kernel.dtype)
+    for phase in parts:
+        out[:, *phase.inputs] = _of_phase(phase, images, kernel, workers)
+    return out.reshape(shape)
+
+
+def _of_phase(phase: Phase, images: Array, kernel: Array, workers: Workers) -> Array:
+    """Gradient by the inputs of a phase, from a turned kernel."""
+    images, taps = np.ascontiguousarray(images[:, *phase.outputs]), kernel[phase.taps]
+    sums = _multiplied(images, phase.plan, taps.reshape(-1, kernel.shape[3]), workers)
+    return sums.reshape(len(images), *phase.plan.out, -1)
 
 
 def _suits_patches(window: Window, channels: int, targets: int) -> bool:
@@ -131,7 +144,7 @@ def _patched(images: Array, kernel: Array, window: Window, size: tuple[int, int]
     workers = workers.suited(images.size * targets // _PER_OPERATION)
     panels = np.empty((winograd.POSITIONS, targets // columns, channels, columns), kernel.dtype)
     workers(lambda a, z: winograd.kernel_sums(kernel, columns, a, z, panels), targets // columns)
-    plan = backward_plan(window, *(n + n % 2 for n in size), channels)
+    plan = phases(window, *(n + n % 2 for n in size), channels)[0].plan
     dense = forward_plan(Window((1, 1)), 1, 1, channels)
     out = np.empty((len(images), *size, targets), kernel.dtype)
     workers(lambda a, z: winograd.convolve(images, a, z, plan, dense, panels, out), len(images))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +45,7 @@ def filling(depth: int) -> int:
 
 def _plan(
     canvas: tuple[int, int, int],
-    place: tuple[int, int, int, int],
+    place: tuple[int, int],
     out: tuple[int, int],
     window: tuple[int, int],
     stride: tuple[int, int],
@@ -68,13 +70,57 @@ def forward_plan(window: Window, height: int, width: int, channels: int) -> Plan
     """Windows of images of this size."""
     py, px = window.padding
     canvas = (height + 2 * py, width + 2 * px, channels)
-    return _plan(canvas, (py, px, 1, 1), window.reach(height, width), window.size, window.stride, window.groups)
+    return _plan(canvas, window.padding, window.reach(height, width), window.size, window.stride, window.groups)
+
+
+class Phase(NamedTuple):
+    """Inputs that the same taps of a kernel reach: every stride-th row and column, from one on.
+
+    A gradient by inputs is that of each phase by itself, a sum of stride 1 over the gradient by the outputs (polyphase
+    decomposition): no product with the zeros between strides is formed.
+    """
+
+    inputs: tuple[slice, slice]
+    taps: tuple[slice, slice]
+    """Of the kernel turned by half a turn."""
+    outputs: tuple[slice, slice]
+    """Whose gradients the plan takes as its images."""
+    plan: Plan
+
+
+class _Axis(NamedTuple):
+    """A phase along one axis."""
+
+    inputs: slice
+    taps: slice
+    outputs: slice
+    number: int
+    """Of its inputs."""
+    size: int
+    """Of its kernel."""
+    place: int
+    """Of its first output on the canvas."""
+
+
+def _along(size: int, stride: int, padding: int, inputs: int, outputs: int) -> Iterator[_Axis]:
+    """Phases that a gradient reaches."""
+    for residue in range(stride):
+        first = (residue - padding) % stride
+        number, taps = len(range(first, inputs, stride)), len(range(residue, size, stride))
+        before = taps - 1 - (first + padding - residue) // stride
+        low, high = max(0, -before), min(outputs, number + taps - 1 - before)
+        if number and taps and low < high:
+            own = slice(first, None, stride), slice((size - 1 - residue) % stride, None, stride), slice(low, high)
+            yield _Axis(*own, number, taps, max(0, before))
 
 
 @lru_cache(maxsize=256)
-def backward_plan(window: Window, height: int, width: int, targets: int) -> Plan:
-    """Windows of the gradient by the output, from which the gradient by images of this size is summed."""
-    (ky, kx), (py, px) = window.size, window.padding
-    canvas = (height + ky - 1, width + kx - 1, targets)
-    place = (ky - 1 - py, kx - 1 - px, *window.stride)
-    return _plan(canvas, place, (height, width), window.size, (1, 1), window.groups)
+def phases(window: Window, height: int, width: int, targets: int) -> tuple[Phase, ...]:
+    """Phases of images of this size, from so many channels of outputs; the gradient by other inputs is 0."""
+    where = zip(window.size, window.stride, window.padding, (height, width), window.reach(height, width), strict=True)
+    found = []
+    for y, x in product(*(list(_along(*axis)) for axis in where)):
+        canvas = (y.number + y.size - 1, x.number + x.size - 1, targets)
+        own = (y.place, x.place), (y.number, x.number), (y.size, x.size), (1, 1), window.groups
+        found.append(Phase((y.inputs, x.inputs), (y.taps, x.taps), (y.outputs, x.outputs), _plan(canvas, *own)))
+    return tuple(found)
