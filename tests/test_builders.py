@@ -48,6 +48,13 @@ def test_blocks_may_add_spikes(build):
     assert weights(build(ReLU(), add="spike").initial(0)) == COUNTS[build]
 
 
+@pytest.mark.parametrize("build", [resnet18, resnet19, wide_resnet16])
+def test_a_stem_may_halve_the_places(build):
+    model = build(ReLU(), stride=2)
+    assert weights(model.initial(0)) == COUNTS[build]
+    assert model.shape_at("0")[:2] == (16, 16)
+
+
 def test_pooling_may_take_the_maximum():
     pools = [layer for layer in vgg11(ReLU(), pool="max").layers if isinstance(layer, MaxPool)]
     assert len(pools) == 5

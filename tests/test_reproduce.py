@@ -30,7 +30,7 @@ def whole(small, tmp_path_factory):
 
 def timeless(results):
     """Results without their times, in one order."""
-    plain = [one.model_copy(update={"seconds": 0.0, "threads": 1}) for one in results]
+    plain = [one.model_copy(update={"seconds": 0.0, "threads": 1, "step": None}) for one in results]
     return sorted(plain, key=lambda one: one.key)
 
 
@@ -57,6 +57,10 @@ def test_what_a_line_says(whole):
     assert plain.activity.differ == 0
     assert 0 < plain.activity.spikes < 2 * 12
     assert plain.chips == ()
+    assert plain.step.samples == 64
+    assert plain.step.cpu_seconds > 0
+    assert 0 < plain.step.backward_bytes < 64 * 64 * 100
+    assert distilled.step is None
     assert [chips.variation for chips in distilled.chips] == [0.0, 0.05, 0.1, 0.2]
     assert [len(chips.accuracies) for chips in distilled.chips] == [1, 3, 3, 3]
     assert distilled.chips[0].spikes == distilled.activity.spikes

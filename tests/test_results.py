@@ -8,8 +8,16 @@ import pytest
 
 from eventsim.errors import OutputError, ResultsError
 from eventsim.training.experiment import experiment
-from eventsim.training.results import HEADER, Activity, Chips, Result, ResultsFile
-from eventsim.training.tables import chips_table, filled, markdown, operations_table, percent, results_table
+from eventsim.training.results import HEADER, Activity, Chips, Result, ResultsFile, StepCost
+from eventsim.training.tables import (
+    chips_table,
+    filled,
+    markdown,
+    operations_table,
+    percent,
+    results_table,
+    steps_table,
+)
 from tests.experiment_cases import written
 
 
@@ -42,6 +50,7 @@ FULL = result(
     tests={"part": 0.75},
     firing_rate=0.1,
     firing_rates={"1": 0.1},
+    step=StepCost(samples=8, cpu_seconds=0.25, backward_bytes=1000),
     activity=Activity(samples=5, spikes=1.5, synops=20.0, front_macs=0.0, differ=0),
     chips=(
         Chips(variation=0.0, accuracies=(0.5,), spikes=1.0, synops=2.0, devices_pj=3000.0, with_periphery_pj=4000.0),
@@ -163,6 +172,13 @@ def test_operations_are_means_over_seeds(small):
         ["Small: teacher", "7", "2", "8", "", "", "", ""],
         ["Small: with a teacher", "1,234", "2", "60,200", "100", "1,500", "30,000", "0.50"],
     ]
+
+
+def test_steps_are_means_over_seeds(small):
+    costs = [StepCost(samples=64, cpu_seconds=s, backward_bytes=2_500_000) for s in (0.5, 1.5)]
+    found = [result("distilled", i, step=cost) for i, cost in enumerate(costs)]
+    table = steps_table(small, [*found, result("teacher")])
+    assert table.rows == [["with a teacher", "2", "64", "1,000 ms", "2.5 MB"]]
 
 
 def test_markdown_has_a_row_for_each_row(small):

@@ -10,7 +10,7 @@ from eventsim import store
 from eventsim.columns import writing
 from eventsim.training.experiment import FOLDER, Experiment, experiment, known
 from eventsim.training.results import Result, ResultsFile
-from eventsim.training.tables import LEGEND, chips_table, markdown, operations_table, results_table
+from eventsim.training.tables import LEGEND, chips_table, markdown, operations_table, results_table, steps_table
 
 TEMPLATE = "results.md.j2"
 
@@ -40,8 +40,11 @@ def write_page(results: Path) -> Path:
     def operations(*names: str) -> str:
         return markdown(operations_table([experiments[name] for name in names or experiments], found))
 
+    def steps(name: str) -> str:
+        return markdown(steps_table(experiments[name], found))
+
     environment = Environment(loader=PackageLoader("eventsim", FOLDER), undefined=StrictUndefined, autoescape=False)
-    tables = {"table": table, "chips": chips, "operations": operations}
+    tables = {"table": table, "chips": chips, "operations": operations, "steps": steps}
     text = environment.get_template(TEMPLATE).render(legend=LEGEND, **tables)
     path = results.with_suffix(".md")
     with writing(path, "it was left as it is"):

@@ -21,9 +21,10 @@ from eventsim.training.layer import Params
 from eventsim.training.measured import OnEngine
 from eventsim.training.predict import accuracy, predict
 from eventsim.training.recipe import Recipe
-from eventsim.training.results import Result, ResultsFile
+from eventsim.training.results import Result, ResultsFile, StepCost
 from eventsim.training.run import Done, Progress, run_recipe
 from eventsim.training.stages import Task
+from eventsim.training.step_cost import step_cost
 
 
 @dataclass(frozen=True)
@@ -197,11 +198,17 @@ class _Run:
             firing_rates=rates,
             seconds=round(done.seconds, 3),
             threads=self.threads,
+            step=self.step(done),
             activity=None if spiking is None else spiking.activity(seed),
             chips=spiking.chips(seed) if spiking is not None and stage in self.experiment.plan.chips else (),
             command=self.command,
             version=eventsim.__version__,
         )
+
+    def step(self, done: Done) -> StepCost | None:
+        """Cost of a step of a stage."""
+        with Workers(self.threads) as workers:
+            return step_cost(done.task, done.params, done.dataset, workers)
 
     def tests(self, recipe: Recipe, task: Task, params: Params) -> dict[str, float]:
         """Accuracy on the further test sets of the rows of a stage."""

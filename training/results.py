@@ -44,6 +44,17 @@ class Activity(Table):
     """Spikes and logits in which engine and training forward pass differ."""
 
 
+class StepCost(Table):
+    """What a step of training takes, without its optimiser."""
+
+    samples: int
+    """Of the batch."""
+    cpu_seconds: float
+    """Of all threads: the fastest of some steps."""
+    backward_bytes: int
+    """Kept by the forward pass for the backward pass."""
+
+
 class Result(Table):
     """A stage, trained once."""
 
@@ -71,6 +82,7 @@ class Result(Table):
     firing_rates: dict[str, float] = Field(default={})
     seconds: float
     threads: int
+    step: StepCost | None = None
     activity: Activity | None = None
     chips: tuple[Chips, ...] = ()
     command: str

@@ -165,6 +165,22 @@ def _operations(found: Sequence[Result]) -> list[str]:
     return [*cells, f"{front:,.0f}", f"{spikes:,.0f}", f"{synops:,.0f}", f"{(front + synops) / one.macs:.2f}"]
 
 
+def steps_table(experiment: Experiment, results: Sequence[Result]) -> Table:
+    """What a step of training takes, against the ticks."""
+    rows = []
+    for row in filled(experiment, results):
+        costs = [result.step for result in row.results if result.step is not None]
+        if costs and not row.row.test:
+            seconds, kept = (fmean(getattr(cost, name) for cost in costs) for name in ("cpu_seconds", "backward_bytes"))
+            counts = [str(row.results[0].ticks), str(costs[0].samples)]
+            rows.append([row.row.label, *counts, f"{1000 * seconds:,.0f} ms", f"{kept / 1e6:,.1f} MB"])
+    caption = (
+        "Forward and backward pass of a batch: processor time of all threads, and what the forward pass keeps for the "
+        "backward pass, besides the parameters; means over seeds."
+    )
+    return Table(caption, ("", "ticks", "batch", "time", "kept"), rows)
+
+
 def markdown(table: Table) -> str:
     """A table as Markdown, its caption below it."""
     lines = [table.columns, ["---", *["---:"] * (len(table.columns) - 1)], *table.rows]
