@@ -5,26 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import eventsim
 from eventsim.checks import is_whole
 from eventsim.errors import ConfigError
 from eventsim.keys import SEED_LIMIT
-from eventsim.parallel import Workers, check_threads
-from eventsim.training.builders import multiplications
+from eventsim.parallel import check_threads
 from eventsim.training.data import load
+from eventsim.training.dataset import Dataset
 from eventsim.training.experiment import Case, Experiment
 from eventsim.training.inherit import merged
-from eventsim.training.layer import Params
-from eventsim.training.measured import OnEngine
-from eventsim.training.predict import accuracy, predict
+from eventsim.training.outcome import outcome
 from eventsim.training.recipe import Recipe
-from eventsim.training.results import Result, ResultsFile, StepCost
+from eventsim.training.results import Result, ResultsFile
 from eventsim.training.run import Done, Progress, run_recipe
-from eventsim.training.stages import Task
-from eventsim.training.step_cost import step_cost
 
 
 @dataclass(frozen=True)
@@ -172,53 +167,14 @@ class _Run:
 
     def result(self, recipe: Recipe, done: Done) -> Result:
         """A stage, measured."""
-        task, dataset, reached = done.task, done.dataset, done.results
-        model, params = task.model.bare(done.params)
-        rates = reached["firing_rates"]
-        spiking = OnEngine(model, params, task.encoder, dataset, self.threads) if rates else None
-        name, case, stage, seed, quick, digest = self.key(recipe, task.name)
-        return Result(
-            experiment=name,
-            case=case,
-            stage=stage,
-            seed=seed,
-            quick=quick,
-            digest=digest,
-            data_sha256=dataset.fingerprint,
-            samples=(len(dataset.train), len(dataset.validation), len(dataset.test)),
-            ticks=task.encoder.ticks,
-            validation=reached["validation_accuracy"],
-            test=reached["test_accuracy"],
-            tests=self.tests(recipe, task, params),
-            epochs=reached["epochs"],
-            best_epoch=reached["best_epoch"],
-            weights=reached["weights"],
-            macs=multiplications(model),
-            firing_rate=fmean(rates.values()) if rates else None,
-            firing_rates=rates,
-            seconds=round(done.seconds, 3),
-            threads=self.threads,
-            step=self.step(done),
-            activity=None if spiking is None else spiking.activity(seed),
-            chips=spiking.chips(seed) if spiking is not None and stage in self.experiment.plan.chips else (),
-            command=self.command,
-            version=eventsim.__version__,
-        )
+        plan, name = self.experiment.plan, done.task.name
+        key = dict(zip(Result.KEY, self.key(recipe, name), strict=True))
+        found = outcome(done, self.tests(recipe, name), self.seed, self.threads, chips=name in plan.chips)
+        return Result(**key, **found, threads=self.threads, command=self.command, version=eventsim.__version__)
 
-    def step(self, done: Done) -> StepCost | None:
-        """Cost of a step of a stage."""
-        with Workers(self.threads) as workers:
-            return step_cost(done.task, done.params, done.dataset, workers)
-
-    def tests(self, recipe: Recipe, task: Task, params: Params) -> dict[str, float]:
-        """Accuracy on the further test sets of the rows of a stage."""
-        wanted = {row.test for row in self.experiment.plan.row if row.stage == task.name}
-        found = {}
-        for test in self.experiment.plan.test:
-            if test.name in wanted:
-                options = merged(recipe.data.model_dump(exclude_unset=True), test.data)
-                dataset = load(folder=self.data, **options)
-                with Workers(self.threads) as workers:
-                    logits = predict(*task.model.bare(params), dataset, dataset.test, task.encoder, workers=workers)
-                found[test.name] = accuracy(logits, dataset.labels[dataset.test])
-        return found
+    def tests(self, recipe: Recipe, stage: str) -> dict[str, Dataset]:
+        """Further test sets of the rows of a stage."""
+        options = recipe.data.model_dump(exclude_unset=True)
+        wanted = {row.test for row in self.experiment.plan.row if row.stage == stage}
+        some = [test for test in self.experiment.plan.test if test.name in wanted]
+        return {test.name: load(folder=self.data, **merged(options, test.data)) for test in some}

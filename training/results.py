@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, ValidationError
 
@@ -88,10 +88,13 @@ class Result(Table):
     command: str
     version: str
 
+    KEY: ClassVar = ("experiment", "case", "stage", "seed", "quick", "digest")
+    """What no two lines share."""
+
     @property
-    def key(self) -> tuple[str, str, str, int, bool, str]:
-        """What no two lines share."""
-        return (self.experiment, self.case, self.stage, self.seed, self.quick, self.digest)
+    def key(self) -> tuple[Any, ...]:
+        """Values of :data:`KEY`."""
+        return tuple(getattr(self, name) for name in self.KEY)
 
 
 class ResultsFile:
