@@ -108,8 +108,18 @@ def _zero(vector):
 
 
 def _begin(builder, places, vector, fresh):
-    """What the sums start from: zero, or what is there already."""
-    return [builder.select(fresh, _zero(vector), _load(builder, place, vector)) for place in places]
+    """What the sums start from: zero, or what is there already, which nobody waits for otherwise."""
+    before, there, begun = builder.block, builder.append_basic_block("there"), builder.append_basic_block("begun")
+    builder.cbranch(fresh, begun, there)
+    builder.position_at_end(there)
+    found = [_load(builder, place, vector) for place in places]
+    builder.branch(begun)
+    builder.position_at_end(begun)
+    sums = [builder.phi(vector) for _ in places]
+    for total, value in zip(sums, found, strict=True):
+        total.add_incoming(_zero(vector), before)
+        total.add_incoming(value, there)
+    return sums
 
 
 def product_tile(tile):

@@ -21,7 +21,7 @@ from eventsim.kernels._vector import PANEL, REGISTER, TILE, move, multiply, oute
 
 ROWS = TILE.rows
 STRIP = 64
-"""Windows whose gradients are packed at a time."""
+"""Rows that are packed, and windows whose gradients are multiplied, at a time."""
 LONGEST = 192
 """Longest run: a panel or stripe of its weights stays in the first-level cache."""
 WORD = 64
@@ -101,23 +101,30 @@ def copy(source, rows, columns, to):
 
 
 @jit
-def pack(weight, groups, columns, first, last, out):
-    """Cut weights, shape (inputs of a window, targets), into panels of ``columns`` targets, group by group.
+def pack(rows, groups, first, last, out):
+    """Cut rows ``first .. last - 1`` of weights, or of a gradient by sums, into panels, group by group.
 
-    ``out`` is of shape (groups * panels, inputs, columns), of which panels ``first .. last - 1`` are written; columns
-    beyond the last target of a group are zero.
+    Parameters
+    ----------
+    rows : float array, shape (inputs of a window or windows, targets)
+    groups : int
+    first, last : int
+    out : float array, shape (groups * panels, rows, columns)
+        Written; columns beyond the last target of a group are zero.
     """
-    zero, item, inputs = type(out[0, 0, 0])(0), out.itemsize, weight.shape[0]
-    own, panels = weight.shape[1] // groups, out.shape[0] // groups
-    source, to = weight.ctypes.data, out.ctypes.data
-    for n in range(first, last):
-        column, wide = n // panels * own + n % panels * columns, min(columns, own - n % panels * columns)
-        if wide == columns:
-            place = to + item * n * inputs * columns
-            move(zero, source + item * column, weight.shape[1], inputs, columns * item // REGISTER, place)
-        else:
-            out[n] = 0
-            copy(weight[:, column:], inputs, wide, out[n])
+    zero, item, columns = type(out[0, 0, 0])(0), out.itemsize, out.shape[2]
+    own, panels = rows.shape[1] // groups, out.shape[0] // groups
+    source, to = rows.ctypes.data, out.ctypes.data
+    for low in range(first, last, STRIP):  # their lines stay in the cache from panel to panel
+        number = min(STRIP, last - low)
+        for n in range(out.shape[0]):
+            column, wide = n // panels * own + n % panels * columns, min(columns, own - n % panels * columns)
+            if wide == columns:
+                begin, place = low * rows.shape[1] + column, (n * out.shape[1] + low) * columns
+                move(zero, source + item * begin, rows.shape[1], number, columns * item // REGISTER, to + item * place)
+            else:
+                out[n, low : low + number] = zero
+                copy(rows[low:, column:], number, wide, out[n, low:])
 
 
 @jit
@@ -178,23 +185,6 @@ def paint_blocks(images, first, last, plan, canvases):
 
 
 @jit
-def pack_slopes(grad, groups, first, last, out):
-    """Cut the gradient of windows ``first .. last - 1`` into panels as :func:`pack` cuts weights.
-
-    ``out`` is of shape (groups * panels, windows, columns).
-    """
-    own, panels, columns = grad.shape[1] // groups, out.shape[0] // groups, out.shape[2]
-    for n in range(out.shape[0]):
-        column, wide = n // panels * own + n % panels * columns, min(columns, own - n % panels * columns)
-        for p in range(first, last):
-            row, to = grad[p], out[n, p]
-            for c in range(wide):
-                to[c] = row[column + c]
-            for c in range(wide, columns):
-                to[c] = 0
-
-
-@jit
 def by_weight(canvases, slopes, plan, first, last, fresh, out):
     """Gradient by the weights from real inputs, of the targets of panels ``first .. last - 1``.
 
@@ -203,7 +193,7 @@ def by_weight(canvases, slopes, plan, first, last, fresh, out):
     canvases : float array, shape (blocks, images of a block * canvas + ROWS)
         Painted.
     slopes : float array, shape (groups * panels, images * windows, columns)
-        Gradient by the sums, from :func:`pack_slopes`.
+        Gradient by the sums, from :func:`pack`.
     plan : Plan
     fresh : bool
         Sums begin with these images; they go on from ``out`` otherwise.

@@ -92,7 +92,7 @@ def _sums(images, case, width, way, workers):
     weight, groups = case.matrix, case.window.groups
     columns = width(weight.dtype)
     panels = np.empty((groups * -(-(weight.shape[1] // groups) // columns), len(weight), columns), weight.dtype)
-    linear.pack(weight, groups, columns, 0, len(panels), panels)
+    linear.pack(weight, groups, 0, len(weight), panels)
     out = np.full((case.grad.size // weight.shape[1], weight.shape[1]), np.nan, weight.dtype)
     workers(lambda a, z: way(images, a, z, plan, panels, out), linear.blocks(len(images), plan))
     return out.reshape(case.grad.shape)

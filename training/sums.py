@@ -42,11 +42,11 @@ def _sparse(images: NDArray[Any], plan: Plan, weight: Array) -> bool:
     return bool(spikes * (_ADDED * added + _FOUND) + inputs * _LOOKED < inputs * multiplied)
 
 
-def _packed(weight: Array, groups: int, columns: int, workers: Workers) -> Array:
-    own = weight.shape[1] // groups
-    panels = np.empty((groups * -(-own // columns), len(weight), columns), weight.dtype)
-    weight = np.ascontiguousarray(weight)
-    workers.suited(panels.size)(lambda a, z: linear.pack(weight, groups, columns, a, z, panels), len(panels))
+def _packed(rows: Array, groups: int, columns: int, workers: Workers) -> Array:
+    """Weights, or a gradient by sums, in panels."""
+    panels = np.empty((groups * -(-(rows.shape[1] // groups) // columns), len(rows), columns), rows.dtype)
+    rows = np.ascontiguousarray(rows)
+    workers.suited(panels.size)(lambda a, z: linear.pack(rows, groups, a, z, panels), len(rows))
     return panels
 
 
@@ -177,11 +177,9 @@ def _add_of_reals(images: NDArray[Any], grad: Array, plan: Plan, out: Array, wor
     count, columns = linear.blocks(len(images), plan), linear.panel_columns(grad.dtype)
     canvases = np.zeros((count, plan.images * math.prod(plan.canvas) + linear.ROWS), grad.dtype)
     workers.suited(canvases.size)(lambda a, z: linear.paint_blocks(images, a, z, plan, canvases), count)
-    panels = plan.groups * -(-(grad.shape[1] // plan.groups) // columns)
-    slopes = np.empty((panels, len(grad), columns), grad.dtype)
-    workers.suited(grad.size)(lambda a, z: linear.pack_slopes(grad, plan.groups, a, z, slopes), len(grad))
+    slopes = _packed(grad, plan.groups, columns, workers)
     workers = workers.suited(len(grad) * out.size // _PER_OPERATION)
-    workers(lambda a, z: linear.by_weight(canvases, slopes, plan, a, z, fresh, out), panels)
+    workers(lambda a, z: linear.by_weight(canvases, slopes, plan, a, z, fresh, out), len(slopes))
 
 
 def _add_of_spikes(
