@@ -35,10 +35,11 @@ def weights(params: Params) -> int:
 
 def multiplications(model: Model) -> int:
     """Products of one forward pass of one sample over one tick, all layers dense."""
-    return _products(model.layers, model.inputs)
+    return products(model.layers, model.inputs)
 
 
-def _products(layers: Sequence[Layer], shape: Shape) -> int:
+def products(layers: Sequence[Layer], shape: Shape) -> int:
+    """Products of layers, likewise, of which the first sees samples of that shape."""
     total = 0
     for layer in layers:
         before, shape = shape, layer.shape(shape)
@@ -46,9 +47,9 @@ def _products(layers: Sequence[Layer], shape: Shape) -> int:
             case Conv() | Dense():
                 total += math.prod(shape) * layer.fan_in
             case Residual():
-                total += _products(layer.main, before) + _products(layer.shortcut, before)
+                total += products(layer.main, before) + products(layer.shortcut, before)
             case Chain():
-                total += _products(layer.layers, before)
+                total += products(layer.layers, before)
     return total
 
 

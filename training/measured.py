@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from eventsim import keys
 from eventsim.energy import total
-from eventsim.training.builders import multiplications
+from eventsim.training.builders import products
 from eventsim.training.dataset import SPLIT_SEED, Dataset
 from eventsim.training.deploy import Deployment, deploy, spikes_that_differ
 from eventsim.training.encode import EVALUATION, Encoder
@@ -81,7 +81,7 @@ class OnEngine:
         macs = 0
         if self.front is not None:
             before = float(self._encoded(self.front, self.ids).values.sum()) / len(self.ids)
-            macs = multiplications(Model(self.front.chain.layers, self.front.inputs)) * self.ticks
+            macs = products(self.front.chain.layers, self.front.inputs) * self.ticks
         differ = spikes_that_differ(self.model, self.params, self._encoded(self.encoder, few), self.network)
         return Activity(
             samples=len(self.ids),
