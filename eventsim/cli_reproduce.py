@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 
 import click
@@ -9,23 +11,27 @@ import click
 from eventsim.cli_cache import data_folder
 from eventsim.errors import ConfigError
 
+_MOST = 1000
+
 
 def parse_seeds(text: str) -> tuple[int, ...]:
     """Seeds from a number of them, or from a list."""
     try:
         numbers = tuple(int(part) for part in text.removesuffix(",").split(","))
     except ValueError:
+        numbers = ()
+    if not numbers or ("," not in text and not 1 <= numbers[0] <= _MOST):
         raise ConfigError(
             "The seeds are not usable.",
             given=text,
-            expected="a number of seeds, or a list of them",
+            expected=f"a number of seeds from 1 to {_MOST}, or a list of them",
             repair="--seeds 3 for 0, 1 and 2, or --seeds 0,4,7; --seeds 5, for that one",
-        ) from None
+        )
     return numbers if "," in text else tuple(range(numbers[0]))
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", required=False)
 @click.option("--seeds", default="3", show_default=True, help="How many (0, 1, ...), or a list: 0,4,7 or 5,")
 @click.option("--epochs", type=int, help="Of every stage.  [default: those of the experiment]")
 @click.option("--quick", is_flag=True, help="The form of some minutes.")
@@ -40,7 +46,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 )
 @click.option("--threads", type=int, help="Threads; no number depends on them.  [default: all cores]")
 def reproduce(
-    name: str,
+    name: str | None,
     seeds: str,
     epochs: int | None,
     quick: bool,
@@ -51,33 +57,37 @@ def reproduce(
 ) -> None:
     """Reproduce a published table: teacher, cache, students and their tests, with every seed (docs/results.md).
 
-    NAME is one of the experiments of the program (any other word lists them), or a TOML file. Killed and started again,
-    it goes on.
+    NAME is one of the experiments of the program, which are listed where it is left out, or a TOML file. Killed and
+    started again, it goes on.
     """
     # Only now, so that help stays quick.
-    import shlex
-    import sys
-
     from eventsim.parallel import cores
     from eventsim.terminal import print_table, progress_bars
-    from eventsim.training.experiment import experiment
-    from eventsim.training.page import write_page
-    from eventsim.training.reproduce import Form, reproduce
+    from eventsim.training.experiment import experiment, known
+    from eventsim.training.page import page_of, write_page
+    from eventsim.training.reproduce import RunOptions, reproduce
     from eventsim.training.tables import LEGEND, results_table
 
-    asked, form = experiment(name), Form(parse_seeds(seeds), quick, epochs)
+    if name is None:
+        for one in known():
+            click.echo(f"{one:<20} {experiment(one).plan.title}")
+        return
+    asked, options = experiment(name), RunOptions(parse_seeds(seeds), quick, epochs)
     file = results or (out / "quick.jsonl" if quick else Path("docs/results.jsonl"))
+    paged = not quick and epochs is None and asked.name in known()
+    page = page_of(file) if paged else None
     with progress_bars() as progress:
         found = reproduce(
             asked,
-            form,
+            options,
             out,
             file,
             command=shlex.join(["eventsim", *sys.argv[1:]]),
-            data=data_folder(str(asked.table["data"]["name"]), data),
+            data=data_folder(str(asked.plan.data["name"]), data),
             threads=cores() if threads is None else threads,
             progress=progress,
+            report=lambda result: None if page is None else write_page(file),
         )
     print_table(results_table(asked, found, quick=quick))
     click.echo(LEGEND)
-    click.echo(f"Results: {file}" if quick else f"Results: {file}, {write_page(file)}")
+    click.echo(f"Results: {file}" if page is None else f"Results: {file}, {page}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -67,6 +68,29 @@ def energy(recording: Recording, costs: dict[str, Cost] | None = None) -> list[E
             expected="the recording of a run that summed them",
             repair="simulate(..., record=Record(energy=True))",
         )
+    return priced(counts_of(recording), costs)
+
+
+def counts_of(recording: Recording) -> dict[str, float]:
+    """Events per sample, by class, of a run with ``Record(energy=True)``."""
+    neurons = [float(recording.spikes[name].mean()) for name in recording.drive_squared]
+    return {
+        "neuron drive": sum(float(squares.mean()) for squares in recording.drive_squared.values()),
+        "spike read-out": sum(neurons),
+        "neuron reset": sum(neurons),
+        "synaptic operation": sum(float(operations.mean()) for operations in recording.synops.values()),
+        PERIPHERY: sum(float(reads.mean()) for reads in recording.column_reads.values()),
+    }
+
+
+def priced(counts: Mapping[str, float], costs: dict[str, Cost] | None = None) -> list[EnergyLine]:
+    """Energy of events, by class.
+
+    Raises
+    ------
+    ConfigError
+        An event has no cost.
+    """
     costs = COSTS if costs is None else costs
     if missing := COSTS.keys() - costs.keys():
         raise ConfigError(
@@ -75,14 +99,6 @@ def energy(recording: Recording, costs: dict[str, Cost] | None = None) -> list[E
             expected=f"a Cost for each of {', '.join(COSTS)}",
             repair="{**COSTS, name: Cost(low, default, high)}",
         )
-    neurons = [float(recording.spikes[name].mean()) for name in recording.drive_squared]
-    counts = {
-        "neuron drive": sum(float(squares.mean()) for squares in recording.drive_squared.values()),
-        "spike read-out": sum(neurons),
-        "neuron reset": sum(neurons),
-        "synaptic operation": sum(float(operations.mean()) for operations in recording.synops.values()),
-        PERIPHERY: sum(float(reads.mean()) for reads in recording.column_reads.values()),
-    }
     return [EnergyLine(event, n, Cost(*(n * cost for cost in costs[event]))) for event, n in counts.items()]
 
 

@@ -50,15 +50,16 @@ published = 70.0
 label = "with a teacher"
 stage = "distilled"
 case = "many"
-above = "plain"
+baseline = "plain"
 published = 60.5
-least = 30.0
+quick_minimum = 30.0
 
 [[row]]
 label = "with a teacher, some"
 stage = "distilled"
 case = "many"
 test = "part"
+baseline = "plain"
 
 [[row]]
 label = "few samples"

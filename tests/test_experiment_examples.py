@@ -7,14 +7,14 @@ import pytest
 
 from eventsim.training.experiment import experiment, known
 from eventsim.training.results import ResultsFile
-from eventsim.training.tables import filled
+from eventsim.training.tables import result_rows
 
 
 @pytest.mark.parametrize("name", known())
 def test_experiments_are_usable(name):
     found = experiment(name)
     assert found.plan.chips
-    assert [row for row in found.rows(quick=True) if row.least is not None]
+    assert [row for row in found.rows(quick=True) if row.quick_minimum is not None]
 
 
 @pytest.mark.slow
@@ -26,8 +26,8 @@ def test_quick_form(name, data_folder, tmp_path):
     assert run.returncode == 0, run.stderr
     found = experiment(name)
     results = ResultsFile(tmp_path / "quick.jsonl").results
-    for row in filled(found, results, quick=True):
-        if row.row.least is not None:
-            assert 100 * row.reached[0] > row.row.least, row.row.label
+    for row in result_rows(found, results, quick=True):
+        if row.row.quick_minimum is not None:
+            assert 100 * row.reached[0] > row.row.quick_minimum, row.row.label
     assert all(one.activity.differ == 0 for one in results if one.activity is not None)
     assert any(one.chips for one in results)

@@ -119,6 +119,25 @@ def test_digests_are_those_of_a_stage_and_its_teachers(small, tmp_path):
     assert other.recipe(many, 0).stage[1] == small.recipe(many, 0).stage[1]
 
 
+def test_digests_know_how_a_stage_is_tested(small, tmp_path):
+    def digests(*changes):
+        found = experiment(str(written(tmp_path, *changes)))
+        recipe = found.recipe(found.cases[0], 0)
+        return [found.digest(recipe, stage.name) for stage in recipe.stage]
+
+    usual = digests()
+    assert [a == b for a, b in zip(digests("test = 50", "test = 60"), usual, strict=True)] == [True, False, False]
+    assert [a == b for a, b in zip(digests('chips = ["distilled"]', ""), usual, strict=True)] == [True, True, False]
+    assert digests("published = 70.0", "published = 71.0") == usual
+    assert [test.name for test in small.tests("plain")] == ["part"]  # as the row that is to exceed it
+
+
+def test_views_of_teachers_have_the_seed_of_the_run(tmp_path):
+    views = "training = { epochs = 2, batch = 64, rate = 5e-3 }\ncache = { views = { count = 2 } }"
+    found = experiment(str(written(tmp_path, "training = { epochs = 2, batch = 64, rate = 5e-3 }", views)))
+    assert found.recipe(found.cases[0], 6).stage[0].cache.seen().seed == 6
+
+
 def test_unknown_experiments_are_refused_with_the_known_ones():
     with pytest.raises(ConfigError, match=f"(?s)no such experiment.*given: *li.*{', '.join(known())}"):
         experiment("li")
@@ -129,7 +148,7 @@ BAD = [
     ('title = "Small"', 'titel = "Small"', "titel"),
     ("published = 70.0", 'published = "good"', r"row\.0\.published"),
     ('stage = "teacher"\ncase', 'stage = "master"\ncase', r"row\.0\.stage.*teacher, plain, distilled"),
-    ('above = "plain"', 'above = "plane"', r"row\.1\.above"),
+    ('baseline = "plain"', 'baseline = "plane"', r"row\.1\.baseline"),
     ('test = "part"', 'test = "parts"', r"row\.2\.test"),
     ('case = "few"', 'case = "fewer"', r"row\.3\.case"),
     ('name = "part"', 'name = "part"\ndata.test = 40\n\n[[test]]\nname = "part"', "names that differ"),
@@ -142,6 +161,8 @@ BAD = [
     ('like = "plain"', 'like = "plane"', r"stage\.2\.like"),
     ("batch = 64", "batch = 0", r"stage\.0\.training\.batch"),
     ("[data]", "[data", "TOML"),
+    ('[data]\nname = "digits"', 'data = "digits"', r"data"),
+    ('[[test]]\nname = "part"\ndata.test = 50', '[[test]]\nname = "part"\ndata.tset = 50', "tset"),
 ]
 
 

@@ -5,16 +5,16 @@ import json
 import pytest
 
 from eventsim.cli import main
-from eventsim.errors import ConfigError, ResultsError
+from eventsim.errors import ConfigError, OutputError, ResultsError
 from eventsim.training import load, reproduce
-from eventsim.training.experiment import experiment
+from eventsim.training.experiment import experiment, known
 from eventsim.training.page import current, write_page
-from eventsim.training.reproduce import Form
+from eventsim.training.reproduce import RunOptions
 from eventsim.training.reproduce import reproduce as run
 from eventsim.training.results import ResultsFile
 from tests.experiment_cases import written
 
-TWO = Form((0, 1))
+TWO = RunOptions((0, 1))
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +74,7 @@ def test_accuracies_are_those_of_the_stages(whole, monkeypatch):
     left = json.loads((whole[1] / "runs" / "small-many-seed-0" / "results.json").read_text())
     assert {part["stage"]: part["test_accuracy"] for part in left}["distilled"] == one.test
     part, digits = load("digits", test=50), load("digits")
+    assert one.tests.keys() == {"part"}
     assert one.tests == {"part": round(50 * one.tests["part"]) / 50}
     assert set(part.test) < set(digits.test)
     assert abs(one.tests["part"] - one.test) < 0.25
@@ -102,7 +103,7 @@ def test_a_run_that_ends_goes_on(small, whole, tmp_path, monkeypatch, call, move
         return usual(*arguments)
 
     monkeypatch.setattr(reproduce._Run, "result", killed)
-    one, file = Form((1,)), tmp_path / "results.jsonl"
+    one, file = RunOptions((1,)), tmp_path / "results.jsonl"
     with pytest.raises(Killed):
         run(small, one, tmp_path / "runs", file, command="test")
     monkeypatch.undo()
@@ -113,16 +114,23 @@ def test_a_run_that_ends_goes_on(small, whole, tmp_path, monkeypatch, call, move
 
 def test_quick_forms_and_other_epochs_have_lines_of_their_own(small, whole, tmp_path):
     file = tmp_path / "results.jsonl"
-    quick = run(small, Form((0,), quick=True), tmp_path / "runs", file, command="test")
+    quick = run(small, RunOptions((0,), quick=True), tmp_path / "runs", file, command="test")
     assert [(one.case, one.stage, one.epochs, one.samples[0]) for one in quick] == [
         ("many", "teacher", 1, 300),
         ("many", "distilled", 1, 300),
     ]
-    short = run(small, Form((0,), epochs=1), tmp_path / "runs", file, command="test")
+    short = run(small, RunOptions((0,), epochs=1), tmp_path / "runs", file, command="test")
     assert [one.epochs for one in short] == [1] * 6
     assert len(ResultsFile(file).results) == 8
     assert current(small, ResultsFile(file).results) == []
     assert current(small, [*short, *whole[0]]) == whole[0]
+
+
+def test_results_on_other_data_do_not_count(small, whole):
+    found = [one for one in whole[0] if one.case == "few"]
+    others = [one.model_copy(update={"data_sha256": "other"}) for one in found]
+    assert current(small, [*found, *others]) == others
+    assert current(small, [*others, *found]) == found
 
 
 def test_results_of_a_recipe_that_has_changed_do_not_count(whole, tmp_path):
@@ -133,7 +141,7 @@ def test_results_of_a_recipe_that_has_changed_do_not_count(whole, tmp_path):
 @pytest.mark.parametrize("seeds", [(), (0, 0), (1, 2, 1), (-1,), (0.5,), (2**64,)])
 def test_seeds_that_are_not_usable_are_refused(seeds):
     with pytest.raises(ConfigError, match=r"(?s)seeds.*--seeds 3"):
-        Form(seeds)
+        RunOptions(seeds)
 
 
 def command(monkeypatch, *arguments):
@@ -157,14 +165,37 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     assert command(monkeypatch, path, "--seeds", "4,", "--epochs", "1", "--threads", "1") == 0
     assert command(monkeypatch, path, "--seeds", "4,7", "--epochs", "1", "--threads", "1") == 0
     assert {one.seed for one in ResultsFile(tmp_path / "docs" / "results.jsonl").results} == {4, 7}
-    assert (tmp_path / "docs" / "results.md").read_text(encoding="utf-8").startswith("# Results")
+    assert not (tmp_path / "docs" / "results.md").exists()  # for experiments of the program
+
+
+def test_the_page_is_written_from_the_file(tmp_path):
+    results = tmp_path / "results.jsonl"
+    page = write_page(results)
+    assert page == tmp_path / "results.md"
+    text = page.read_text(encoding="utf-8")
+    assert "# Results" in text
+    assert all(f"`eventsim reproduce {name}`" in text for name in known())
+    assert write_page(results).read_text(encoding="utf-8") == text
+    page.write_text("mine")
+    with pytest.raises(OutputError, match="somebody else"):
+        write_page(results)
+    assert page.read_text() == "mine"
+
+
+def test_the_command_alone_lists_the_experiments(monkeypatch, capsys):
+    command(monkeypatch)
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in known())
 
 
 BAD = [
     (("li",), "one of"),
     (("missing.toml",), "no such experiment"),
     (("{}", "--seeds", "0,0"), "none of them twice"),
-    (("{}", "--seeds", "0"), "none"),
+    (("{}", "--seeds", "0"), "from 1 to 1000"),
+    (("{}", "--seeds", "999999999999"), "from 1 to 1000"),
+    (("{}", "--results", "results.md"), ".jsonl"),
+    (("{}", "--results", "small.toml/results.jsonl"), "small.toml"),
     (("{}", "--seeds", "many"), "--seeds 3"),
     (("{}", "--seeds", ","), "--seeds 3"),
     (("{}", "--epochs", "0"), "--epochs 10"),

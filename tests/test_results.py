@@ -7,14 +7,15 @@ from statistics import fmean, stdev
 import pytest
 
 from eventsim.errors import OutputError, ResultsError
+from eventsim.report import Table
 from eventsim.training.experiment import experiment
 from eventsim.training.results import HEADER, Activity, Chips, Result, ResultsFile, StepCost
 from eventsim.training.tables import (
     chips_table,
-    filled,
     markdown,
     operations_table,
     percent,
+    result_rows,
     results_table,
     steps_table,
 )
@@ -28,6 +29,7 @@ def result(stage="plain", seed=0, **more):
         "case": "many",
         "quick": False,
         "digest": "d",
+        "data": {"name": "digits", "train": 10},
         "data_sha256": "s",
         "samples": (10, 20, 30),
         "ticks": 2,
@@ -102,6 +104,7 @@ HEAD = json.dumps(HEADER)
         LINE,
         f"{HEAD}\n{LINE[:-9]}",
         f"{HEAD}\n{LINE}\n[]",
+        f"{HEAD}\n{LINE}\n{LINE}",
         f"{HEAD}\n{LINE.replace('0.25', 'NaN')}",
         f'{HEAD}\n{LINE[:-1]}, "more": 1}}',
         f"{HEAD}\n{LINE.replace('0.25', 'true')}",
@@ -115,10 +118,16 @@ def test_other_files_are_refused_and_stay(tmp_path, content):
     assert path.read_bytes() == content.encode("latin-1")
 
 
+def test_other_endings_are_refused(tmp_path):
+    with pytest.raises(ResultsError, match=r"(?s)results\.md.*\.jsonl"):
+        ResultsFile(tmp_path / "results.md")
+
+
 def test_a_folder_in_the_way_is_refused(tmp_path):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(OutputError):
-        ResultsFile(tmp_path / "file" / "results.jsonl").add(result())
+    for use in (lambda file: file.add(result()), lambda file: file.claim()):
+        with pytest.raises(OutputError):
+            use(ResultsFile(tmp_path / "file" / "results.jsonl"))
 
 
 @pytest.fixture
@@ -127,28 +136,29 @@ def small(tmp_path):
 
 
 def test_rows_have_means_over_seeds_lines_and_gains(small):
-    plain = [result("plain", seed, test=0.5 + 0.01 * seed) for seed in range(3)]
+    plain = [result("plain", seed, test=0.5 + 0.01 * seed, tests={"part": 0.6}) for seed in range(3)]
     distilled = [result("distilled", seed, test=0.6 + 0.02 * seed, tests={"part": 0.7}) for seed in range(3)]
     others = [result("distilled", 0, test=0.0, quick=True), result("distilled", 5, test=0.0, experiment="large")]
-    rows = filled(small, [*plain, *distilled, *others])
+    rows = result_rows(small, [*plain, *distilled, *others])
     assert rows[0].results == []
     assert rows[1].reached == [0.6, 0.62, 0.64]
     assert rows[1].gains == pytest.approx([0.1, 0.11, 0.12])
     assert rows[2].reached == [0.7, 0.7, 0.7]
+    assert rows[2].gains == pytest.approx([0.1, 0.1, 0.1])
     assert rows[3].results == []  # its results would be those of another case
     cells = rows[1].cells()
     assert cells[:5] == ["with a teacher", "60.50", "62.00 ± 2.00", "+1.50", "+11.00 ± 1.00"]
     assert rows[0].cells()[:3] == ["teacher", "70.00", "not run"]
     table = results_table(small, [*plain, *distilled])
-    assert "10 / 20 / 30" in table.caption
-    assert "seeds 0, 1, 2" in table.caption
+    assert "digits (train=10): 10 samples in training, 20 in validation, 30 in test." in table.caption
+    assert "Seeds 0, 1, 2; 1 threads." in table.caption
     assert len({len(row) for row in [table.columns, *table.rows]}) == 1
 
 
 def test_gains_are_over_the_same_seeds(small):
     found = [result("plain", 1, test=0.5), result("distilled", 0, test=0.9), result("distilled", 1, test=0.25)]
-    assert filled(small, found)[1].gains == [-0.25]
-    assert filled(small, found)[1].cells()[4] == "-25.00"
+    assert result_rows(small, found)[1].gains == [-0.25]
+    assert result_rows(small, found)[1].cells()[4] == "-25.00"
 
 
 def test_percent_is_mean_and_deviation():
@@ -169,8 +179,8 @@ def test_operations_are_means_over_seeds(small):
     found = [result("distilled", i, activity=one, macs=60200, weights=1234) for i, one in enumerate(active)]
     table = operations_table([small], [*found, result("teacher")])
     assert table.rows == [
-        ["Small: teacher", "7", "2", "8", "", "", "", ""],
-        ["Small: with a teacher", "1,234", "2", "60,200", "100", "1,500", "30,000", "0.50"],
+        ["Small: teacher", "7", "2", "8", "", "", "", "", ""],
+        ["Small: with a teacher", "1,234", "2", "60,200", "100", "1,500", "30,000", "0.50", "0"],
     ]
 
 
@@ -179,6 +189,16 @@ def test_steps_are_means_over_seeds(small):
     found = [result("distilled", i, step=cost) for i, cost in enumerate(costs)]
     table = steps_table(small, [*found, result("teacher")])
     assert table.rows == [["with a teacher", "2", "64", "1,000 ms", "2.5 MB"]]
+
+
+def test_a_line_of_any_text_is_read(tmp_path):
+    file = ResultsFile(tmp_path / "results.jsonl")
+    file.add(result(command="a\u2028b\x85c\nd"))
+    assert ResultsFile(file.path).results == file.results
+
+
+def test_markdown_keeps_its_columns():
+    assert markdown(Table("", ("a", "b"), [["x|y", "z"]])).splitlines()[2] == "| x\\|y | z |"
 
 
 def test_markdown_has_a_row_for_each_row(small):

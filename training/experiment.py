@@ -32,11 +32,11 @@ class Row(Table):
     case: str = ""
     published: float | None = None
     """Accuracy in percent."""
-    above: str | None = None
+    baseline: str | None = None
     """Stage whose mean accuracy this one is to exceed."""
     test: str = ""
     """Name of a further test set; that of the data if left out."""
-    least: float | None = None
+    quick_minimum: float | None = None
     """Accuracy in percent that the quick form reaches, and a broken program does not."""
 
 
@@ -68,11 +68,12 @@ class Quick(Table):
 
 
 class Plan(Table):
-    """What an experiment says besides its recipe."""
+    """What an experiment says, its recipe as tables."""
 
     title: str
     source: str
-    about: str = ""
+    data: dict[str, Any]
+    stage: tuple[dict[str, Any], ...] = Field(min_length=1)
     row: tuple[Row, ...] = Field(min_length=1)
     case: tuple[Case, ...] = ()
     test: tuple[Test, ...] = ()
@@ -89,14 +90,10 @@ class Experiment:
     ----------
     name : str
     plan : Plan
-        Tables, variants, quick form.
-    table : dict
-        The recipe, as a table.
     """
 
     name: str
     plan: Plan
-    table: dict[str, Any]
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -106,7 +103,7 @@ class Experiment:
     @cached_property
     def stages(self) -> list[dict[str, Any]]:
         """Tables of the stages, each with what it takes from others."""
-        return list(inherited(self.table.get("stage", [])))
+        return list(inherited(list(self.plan.stage)))
 
     def asked(self, quick: bool) -> list[Case]:
         """Variants that a form goes through."""
@@ -141,7 +138,7 @@ class Experiment:
         ConfigError
             The recipe is not usable.
         """
-        form, data, stages = self.plan.quick, self.table.get("data", {}), self.stages
+        form, stages = self.plan.quick, self.stages
         wanted = {str(stage.get("name")) for stage in stages} if only is None else set(only)
         if quick and form.stages and only is None:
             wanted &= set(form.stages)
@@ -153,14 +150,20 @@ class Experiment:
             some = epochs if epochs is not None else form.epochs.get(str(stage["name"])) if quick else None
             if some is not None:
                 stage["training"] = {**stage["training"], "epochs": some}
-        data = merged(merged(data, case.data), form.data if quick else {})
+        data = merged(merged(self.plan.data, case.data), form.data if quick else {})
         return checked({"data": data, "stage": made})
 
+    def tests(self, stage: str) -> list[Test]:
+        """Further test sets of the rows of a stage, and of those that are to exceed it."""
+        wanted = {row.test for row in self.plan.row if stage in (row.stage, row.baseline)}
+        return [test for test in self.plan.test if test.name in wanted]
+
     def digest(self, recipe: Recipe, stage: str) -> str:
-        """SHA-256 of all that a recipe says of a stage: data, the stage itself, and its teachers."""
+        """SHA-256 of what decides a result of a stage: data, the stage, its teachers, and how it is tested."""
         given = json.loads(recipe.model_dump_json(exclude_unset=True, serialize_as_any=True))
         by_name = {part["name"]: part for part in given["stage"]}
-        chain: list[Any] = [given["data"]]
+        tests = {test.name: test.data for test in self.tests(stage)}
+        chain: list[Any] = [given["data"], tests, stage in self.plan.chips]
         at: str | None = stage
         while at is not None:
             by_name[at]["training"].pop("checkpoint_every", None)
@@ -169,16 +172,20 @@ class Experiment:
         return hashlib.sha256(json.dumps(chain, sort_keys=True).encode()).hexdigest()
 
 
-def _seeded(value: Any, seed: int) -> Any:
-    """A stage with a number added to its seeds."""
+def _seeded(stage: dict[str, Any], seed: int) -> dict[str, Any]:
+    """A stage with a number added to its seeds, also to those of its training and views that are not written down."""
 
     def within(part: Any) -> Any:
         if isinstance(part, dict):
             found = {name: within(inner) for name, inner in part.items()}
             return found | {"seed": part["seed"] + seed} if isinstance(part.get("seed"), int) else found
-        return [within(inner) for inner in part] if isinstance(part, list) else part
+        return [within(inner) for inner in part] if isinstance(part, list | tuple) else part
 
-    return {"seed": seed, **within(value)}
+    made = {"seed": seed, **within(stage)}
+    cache = made.get("cache")
+    if isinstance(cache, dict) and isinstance(cache.get("views"), dict):
+        made["cache"] = cache | {"views": {"seed": seed, **cache["views"]}}
+    return made
 
 
 def known() -> dict[str, Path]:
@@ -208,12 +215,11 @@ def experiment(name: str) -> Experiment:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
         raise unreadable(path, cause) from None
-    own = {key: value for key, value in table.items() if key not in Recipe.model_fields}
     try:
-        plan = Plan.model_validate(frozen(own))
+        plan = Plan.model_validate(frozen(table))
     except ValidationError as error:
-        raise faults_of("experiment", own, error) from None
-    found = Experiment(path.stem, plan, {key: table[key] for key in Recipe.model_fields if key in table})
+        raise faults_of("experiment", table, error) from None
+    found = Experiment(path.stem, plan)
     for text, given in _misfits(found):
         raise ConfigError(
             "The experiment is not usable.", given=given, expected=text, repair=f"correct this entry of {path}"
@@ -221,6 +227,8 @@ def experiment(name: str) -> Experiment:
     for case in found.cases:
         for quick in (False, True):
             found.recipe(case, 0, quick=quick)
+        for test in plan.test:
+            checked({"data": merged(merged(plan.data, case.data), test.data), "stage": found.stages})
     return found
 
 
@@ -228,10 +236,13 @@ def _misfits(found: Experiment) -> Iterator[tuple[str, str]]:
     """Entries that name what is not there: what is expected, and what is given."""
     plan, stages = found.plan, [str(stage.get("name")) for stage in found.stages]
     cases, tests = [case.name for case in found.cases], [test.name for test in plan.test]
+    for place, every in (("case", cases), ("test", tests)):
+        if len(set(every)) < len(every):
+            yield f"{place}: names that differ", f"{place}: {', '.join(every)}"
     for i, row in enumerate(plan.row):
         for key, name, there in (
             ("stage", row.stage, stages),
-            ("above", row.above or row.stage, stages),
+            ("baseline", row.baseline or row.stage, stages),
             ("case", row.case, cases),
             ("test", row.test, ["", *tests]),
         ):
@@ -246,6 +257,3 @@ def _misfits(found: Experiment) -> Iterator[tuple[str, str]]:
         for name in names:
             if name not in there:
                 yield f"{place}: some of {', '.join(there)}", f"{place}: {name!r}"
-    for place, every in (("case", cases), ("test", tests)):
-        if len(set(every)) < len(every):
-            yield f"{place}: names that differ", f"{place}: {', '.join(every)}"

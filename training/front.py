@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from eventsim.errors import NetworkError
 from eventsim.training.encode import Encoder
-from eventsim.training.layer import Mode, Params, Shape
+from eventsim.training.layer import Layer, Mode, Params, Shape
 from eventsim.training.model import Chain, Model, check_ticks, joined, split
 from eventsim.training.signal import Array, Signal, signal, size_of
 from eventsim.training.spiking import Spiking
@@ -46,11 +47,19 @@ class Front:
         """Samples as the model's encoder wants to see them."""
         return self.encoder.prepare(x)
 
+    def drive(self, prepared: Array, ids: NDArray[np.int64], epoch: int) -> Signal:
+        """Drive of the neurons; static where that of the encoder is."""
+        return self._through(self.chain.layers[:-1], prepared, ids, epoch)
+
     def __call__(self, prepared: Array, ids: NDArray[np.int64], epoch: int) -> Signal:
         """Spikes, in evaluation; see :class:`~eventsim.training.encode.Encoder`."""
-        x = signal(self.encoder(prepared, ids, epoch), self.inputs)
+        return self._through(self.chain.layers, prepared, ids, epoch)
+
+    def _through(self, layers: Sequence[Layer], prepared: Array, ids: NDArray[np.int64], epoch: int) -> Signal:
+        x, chain = signal(self.encoder(prepared, ids, epoch), self.inputs), Chain(layers)
         mode = Mode(check_ticks(x, self.ticks), kind=np.result_type(np.float32, *self.params.values()))
-        return self.chain.forward(self.params, x, mode).signal
+        own = {name: value for name, value in self.params.items() if name.split("/", 1)[0] in chain.names}
+        return chain.forward(own, x, mode).signal
 
     def on_chip(self, variation: Variation, *, seed: int, chip: int = 0) -> Front:
         """The same layers with drawn neurons; see :meth:`eventsim.Network.on_chip`."""

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from functools import cached_property
+from statistics import fmean
+
 import numpy as np
 from numpy.typing import NDArray
 
 from eventsim import keys
-from eventsim.energy import total
+from eventsim.energy import PERIPHERY, priced, total
+from eventsim.events import Events
 from eventsim.training.builders import products
 from eventsim.training.dataset import SPLIT_SEED, Dataset
-from eventsim.training.deploy import Deployment, deploy, spikes_that_differ
+from eventsim.training.deploy import deploy, spikes_that_differ
 from eventsim.training.encode import EVALUATION, Encoder
 from eventsim.training.front import Front, cut
 from eventsim.training.layer import Params
 from eventsim.training.model import Model
 from eventsim.training.network import to_events, to_network
 from eventsim.training.results import Activity, Chips
-from eventsim.training.signal import Signal
+from eventsim.training.signal import Signal, size_of
 from eventsim.variation import Variation
 
-SPREADS = (0.0, 0.05, 0.1, 0.2)
-"""Relative deviations of every device parameter."""
+SPREADS = (0.05, 0.1, 0.2)
+"""Relative deviations of every device parameter, besides none."""
 CHIPS = 3
 """Drawn of each spread."""
 SAMPLES = 500
@@ -56,54 +61,66 @@ class OnEngine:
     def _encoded(self, encoder: Encoder, ids: NDArray[np.int64]) -> Signal:
         return encoder(encoder.prepare(self.dataset.x[ids]), ids, EVALUATION)
 
-    def on_chips(self, spread: float, seed: int) -> Deployment:
+    def on_chips(self, spread: float, seed: int) -> Chips:
         """The student on drawn chips, its front included."""
-        variation = Variation.all(spread)
+        variation, before = Variation.all(spread), []
 
-        def spikes(chip: int) -> Signal:
+        def events(chip: int) -> Events:
             drawn = self.encoder if self.front is None else self.front.on_chip(variation, seed=seed, chip=chip)
-            return self._encoded(drawn, self.ids)
+            encoded = self._encoded(drawn, self.ids)
+            before.append(0.0 if self.front is None else float(encoded.values.sum()) / len(self.ids))
+            return to_events(self.model, encoded)
 
-        return deploy(
+        found = deploy(
             self.network,
-            lambda chip: to_events(self.model, spikes(chip)),
+            events,
             self.dataset.labels[self.ids],
             spread,
             chips=CHIPS if spread else 1,
             seed=seed,
             threads=self.threads,
         )
-
-    def activity(self, seed: int) -> Activity:
-        """What it does on nominal devices."""
-        found, few = self.on_chips(0.0, seed), self.ids[:_COMPARED]
-        before = 0.0
-        macs = 0
-        if self.front is not None:
-            before = float(self._encoded(self.front, self.ids).values.sum()) / len(self.ids)
-            macs = products(self.front.chain.layers, self.front.inputs) * self.ticks
-        differ = spikes_that_differ(self.model, self.params, self._encoded(self.encoder, few), self.network)
-        return Activity(
-            samples=len(self.ids),
-            spikes=before + found.spikes,
+        counts = Counter({line.event: line.count for line in found.energy})
+        counts.update(self.front_counts | dict.fromkeys(("spike read-out", "neuron reset"), fmean(before)))
+        lines = priced(counts)
+        devices, everything = (total(lines, devices_only=only).default / 1000 for only in (True, False))
+        return Chips(
+            variation=spread,
+            accuracies=tuple(found.accuracies),
+            spikes=fmean(before) + found.spikes,
             synops=found.synops,
-            front_macs=macs,
-            differ=differ,
+            devices_pj=devices,
+            with_periphery_pj=everything,
         )
 
-    def chips(self, seed: int) -> tuple[Chips, ...]:
-        """What it reaches on chips of every spread."""
-        return tuple(_line(self.on_chips(spread, seed)) for spread in SPREADS)
+    @cached_property
+    def front_counts(self) -> dict[str, float]:
+        """Events of the front per sample, which is taken for a crossbar with real inputs: all is read in every tick."""
+        if self.front is None:
+            return {}
+        drive = self.front.drive(self.front.prepare(self.dataset.x[self.ids]), self.ids, EVALUATION)
+        neurons = size_of(drive.values.shape[2:])
+        squares = float(np.square(drive.plain(), dtype=np.float64).sum()) / len(self.ids) / drive.ticks
+        macs = products(self.front.chain.layers, self.front.inputs)
+        return {
+            "neuron drive": squares * self.ticks,
+            "synaptic operation": macs * self.ticks,
+            PERIPHERY: neurons * self.ticks,
+        }
 
+    def activity(self, nominal: Chips) -> Activity:
+        """What it does on nominal devices."""
+        few = self.ids[:_COMPARED]
+        return Activity(
+            samples=len(self.ids),
+            spikes=nominal.spikes,
+            synops=nominal.synops,
+            front_macs=self.front_counts.get("synaptic operation", 0.0),
+            differ=spikes_that_differ(self.model, self.params, self._encoded(self.encoder, few), self.network),
+        )
 
-def _line(found: Deployment) -> Chips:
-    devices, everything = (total(found.energy, devices_only=only).default / 1000 for only in (True, False))
-    accuracies = tuple(found.accuracies)
-    return Chips(
-        variation=found.variation,
-        accuracies=accuracies,
-        spikes=found.spikes,
-        synops=found.synops,
-        devices_pj=devices,
-        with_periphery_pj=everything,
-    )
+    def measure(self, seed: int, *, chips: bool) -> tuple[Activity, tuple[Chips, ...]]:
+        """What it does on nominal devices and, if asked for, what it reaches on chips of every spread."""
+        nominal = self.on_chips(0.0, seed)
+        drawn = tuple(self.on_chips(spread, seed) for spread in SPREADS) if chips else ()
+        return self.activity(nominal), (nominal, *drawn) if chips else ()

@@ -39,6 +39,7 @@ def outcome(done: Done, tests: Mapping[str, Dataset], seed: int, threads: int, *
     model, params = task.model.bare(done.params)
     rates = reached["firing_rates"]
     engine = OnEngine(model, params, task.encoder, dataset, threads) if rates else None
+    activity, drawn = (None, ()) if engine is None else engine.measure(seed, chips=chips)
     with Workers(threads) as workers:
         step = step_cost(task, done.params, dataset, workers)
         shares = {}
@@ -46,7 +47,6 @@ def outcome(done: Done, tests: Mapping[str, Dataset], seed: int, threads: int, *
             logits = predict(model, params, test, test.test, task.encoder, workers=workers)
             shares[name] = accuracy(logits, test.labels[test.test])
     return {
-        "data_sha256": dataset.fingerprint,
         "samples": (len(dataset.train), len(dataset.validation), len(dataset.test)),
         "ticks": task.encoder.ticks,
         "validation": reached["validation_accuracy"],
@@ -60,6 +60,6 @@ def outcome(done: Done, tests: Mapping[str, Dataset], seed: int, threads: int, *
         "firing_rates": rates,
         "seconds": round(done.seconds, 3),
         "step": step,
-        "activity": None if engine is None else engine.activity(seed),
-        "chips": () if engine is None or not chips else engine.chips(seed),
+        "activity": activity,
+        "chips": drawn,
     }

@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from eventsim import store
 from eventsim.columns import writing
+from eventsim.errors import OutputError
+from eventsim.report import Table
 from eventsim.training.experiment import FOLDER, Experiment, experiment, known
 from eventsim.training.results import Result, ResultsFile
 from eventsim.training.tables import LEGEND, chips_table, markdown, operations_table, results_table, steps_table
 
 TEMPLATE = "results.md.j2"
+MARK = "<!-- Written by eventsim reproduce: changes are lost. -->\n"
+"""First line of the page, without which no file is replaced by it."""
+
+
+def page_of(results: Path) -> Path:
+    """The page of a results file: beside it, with its name and the ending ``.md``.
+
+    Raises
+    ------
+    OutputError
+        There is a file of that name that is no such page.
+    """
+    path = results.with_suffix(".md")
+    if path.exists() and not path.read_bytes().startswith(MARK.encode()):
+        raise OutputError(
+            "The page of results cannot be written.",
+            given=f"{path}, which was written by somebody else",
+            expected=f"no file, or one that begins with {MARK.strip()}",
+            repair="name another results file with --results, or move that file away",
+        )
+    return path
 
 
 def write_page(results: Path) -> Path:
-    """Write the page of a results file beside it, with its name and the ending ``.md``; returns its path.
+    """Write the page of a results file; returns its path.
 
-    Only results of the experiments as they are count: what was found with other recipes is left out, and so are quick
-    forms and those with other numbers of epochs.
+    Only results of the experiments as they are count: what was found with other recipes or data is left out, and so are
+    quick forms and those with other numbers of epochs.
 
     Raises
     ------
@@ -28,32 +52,35 @@ def write_page(results: Path) -> Path:
     OutputError
         The page cannot be written.
     """
+    path, results_found = page_of(results), ResultsFile(results).results
     experiments = {name: experiment(name) for name in known()}
-    found = [one for name in experiments for one in current(experiments[name], ResultsFile(results).results)]
+    found = [result for one in experiments.values() for result in current(one, results_found)]
+
+    def of_one(made: Callable[[Experiment, Sequence[Result]], Table]) -> Callable[[str], str]:
+        return lambda name: markdown(made(experiments[name], found))
+
+    def of_some(made: Callable[[Sequence[Experiment], Sequence[Result]], Table]) -> Callable[..., str]:
+        return lambda *names: markdown(made([experiments[name] for name in names or experiments], found))
 
     def table(name: str) -> str:
-        return f"`eventsim reproduce {name}`\n\n{markdown(results_table(experiments[name], found))}"
-
-    def chips(*names: str) -> str:
-        return markdown(chips_table([experiments[name] for name in names or experiments], found))
-
-    def operations(*names: str) -> str:
-        return markdown(operations_table([experiments[name] for name in names or experiments], found))
-
-    def steps(name: str) -> str:
-        return markdown(steps_table(experiments[name], found))
+        return f"`eventsim reproduce {name}`\n\n{of_one(results_table)(name)}"
 
     environment = Environment(loader=PackageLoader("eventsim", FOLDER), undefined=StrictUndefined, autoescape=False)
-    tables = {"table": table, "chips": chips, "operations": operations, "steps": steps}
-    text = environment.get_template(TEMPLATE).render(legend=LEGEND, **tables)
-    path = results.with_suffix(".md")
+    text = environment.get_template(TEMPLATE).render(
+        legend=LEGEND,
+        table=table,
+        steps=of_one(steps_table),
+        chips=of_some(chips_table),
+        operations=of_some(operations_table),
+    )
     with writing(path, "it was left as it is"):
-        store.write_text(path, text + "\n")
+        store.write_text(path, f"{MARK}\n{text}\n")
     return path
 
 
-def current(experiment: Experiment, results: list[Result]) -> list[Result]:
-    """Those of some results that were found with the recipes that an experiment has now."""
+def current(experiment: Experiment, results: Sequence[Result]) -> list[Result]:
+    """Those of some results that were found with the recipes that an experiment has now, and with the latest data."""
+    latest = {(one.experiment, one.case): one.data_sha256 for one in results if not one.quick}
     digests: dict[tuple[str, int], dict[str, str]] = {}
     kept = []
     for result in results:
@@ -64,6 +91,7 @@ def current(experiment: Experiment, results: list[Result]) -> list[Result]:
         if place not in digests:
             recipe = experiment.recipe(case, result.seed)
             digests[place] = {stage.name: experiment.digest(recipe, stage.name) for stage in recipe.stage}
-        if digests[place].get(result.stage) == result.digest:
+        known_by = digests[place].get(result.stage)
+        if known_by == result.digest and latest[result.experiment, result.case] == result.data_sha256:
             kept.append(result)
     return kept

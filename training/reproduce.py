@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,11 @@ from eventsim.training.outcome import outcome
 from eventsim.training.recipe import Recipe
 from eventsim.training.results import Result, ResultsFile
 from eventsim.training.run import Done, Progress, run_recipe
+from eventsim.training.stages import tasks
 
 
 @dataclass(frozen=True)
-class Form:
+class RunOptions:
     """How much of an experiment is run.
 
     Parameters
@@ -61,7 +62,7 @@ class Form:
 
 def reproduce(
     experiment: Experiment,
-    form: Form,
+    options: RunOptions,
     out: Path,
     results: Path,
     *,
@@ -69,7 +70,7 @@ def reproduce(
     data: Path | None = None,
     threads: int = 1,
     progress: Progress = lambda stage, done, total: None,
-    told: Callable[[Result], None] = lambda result: None,
+    report: Callable[[Result], object] = lambda result: None,
 ) -> list[Result]:
     """Train and measure what the results file does not hold yet.
 
@@ -79,7 +80,7 @@ def reproduce(
     Parameters
     ----------
     experiment : Experiment
-    form : Form
+    options : RunOptions
     out : path
         Folder for the run folders of its recipes (``docs/formats.md``).
     results : path
@@ -90,28 +91,48 @@ def reproduce(
         Folder with the data sets.
     threads : int
         No number but times depends on it.
-    progress, told : callable, optional
-        Told how far a stage is, and of each new result.
+    progress, report : callable, optional
+        Called to say how far a stage is, and with each new result.
 
     Returns
     -------
     list of Result
-        All of this form, those that were there among them.
+        All that were asked for, those that were there among them.
 
     Raises
     ------
     InputError
-        Data, recipe, results file or folder are not usable; nothing was trained then.
+        Data, recipes or the results file are not usable: before anything is trained. Or a training diverged.
     """
     check_threads(threads)
     file = ResultsFile(results)
+    file.claim()
+    runs = [
+        _Run(experiment, options, case, seed, fingerprint, file, command, data, threads, report)
+        for case, fingerprint in _usable(experiment, options, data)
+        for seed in options.seeds
+    ]
+    for run in runs:
+        run(out, progress)
+    return [result for run in runs for result in run.found()]
+
+
+def _usable(experiment: Experiment, options: RunOptions, data: Path | None) -> list[tuple[Case, str]]:
+    """The cases with the SHA-256 of their data, each of which is loaded and tried with its stages."""
     found = []
-    for case in experiment.asked(form.quick):
-        for seed in form.seeds:
-            run = _Run(experiment, form, case, seed, file, command, data, threads, told)
-            run(out, progress)
-            found += run.found()
+    for case in experiment.asked(options.quick):
+        recipe = experiment.recipe(case, options.seeds[0], quick=options.quick, epochs=options.epochs)
+        dataset = recipe.data.load(data)
+        tasks(recipe, dataset)
+        for test in experiment.plan.test:
+            _with(recipe, test.data, data)
+        found.append((case, dataset.fingerprint))
     return found
+
+
+def _with(recipe: Recipe, changes: Mapping[str, Any], data: Path | None) -> Dataset:
+    """The data set of a recipe, with changes."""
+    return load(folder=data, **merged(recipe.data.model_dump(exclude_unset=True), changes))
 
 
 @dataclass(frozen=True)
@@ -119,23 +140,25 @@ class _Run:
     """A variant with a seed."""
 
     experiment: Experiment
-    form: Form
+    options: RunOptions
     case: Case
     seed: int
+    data_sha256: str
     file: ResultsFile
     command: str
     data: Path | None
     threads: int
-    told: Callable[[Result], None]
+    report: Callable[[Result], object]
 
     def recipe(self, only: set[str] | None = None) -> Recipe:
         """What is trained."""
-        return self.experiment.recipe(self.case, self.seed, quick=self.form.quick, epochs=self.form.epochs, only=only)
+        options = self.options
+        return self.experiment.recipe(self.case, self.seed, quick=options.quick, epochs=options.epochs, only=only)
 
     def key(self, recipe: Recipe, stage: str) -> tuple[Any, ...]:
         """By which the result of a stage is found."""
         digest = self.experiment.digest(recipe, stage)
-        return (self.experiment.name, self.case.name, stage, self.seed, self.form.quick, digest)
+        return (self.experiment.name, self.case.name, stage, self.seed, self.options.quick, digest, self.data_sha256)
 
     def found(self) -> list[Result]:
         """Results of all stages."""
@@ -150,15 +173,15 @@ class _Run:
         if not missing:
             return
         recipe = self.recipe(missing)
-        parts = [self.experiment.name, self.case.name, f"seed-{self.seed}", "quick" if self.form.quick else ""]
-        parts.append("" if self.form.epochs is None else f"{self.form.epochs}-epochs")
+        parts = [self.experiment.name, self.case.name, f"seed-{self.seed}", "quick" if self.options.quick else ""]
+        parts.append("" if self.options.epochs is None else f"{self.options.epochs}-epochs")
         name = "-".join(filter(None, parts))
 
         def note(done: Done) -> None:
             if done.task.name in missing:
                 result = self.result(recipe, done)
                 self.file.add(result)
-                self.told(result)
+                self.report(result)
 
         def show(stage: str, done: int, total: int) -> None:
             progress(f"{name}, {stage}", done, total)
@@ -169,12 +192,9 @@ class _Run:
         """A stage, measured."""
         plan, name = self.experiment.plan, done.task.name
         key = dict(zip(Result.KEY, self.key(recipe, name), strict=True))
-        found = outcome(done, self.tests(recipe, name), self.seed, self.threads, chips=name in plan.chips)
-        return Result(**key, **found, threads=self.threads, command=self.command, version=eventsim.__version__)
-
-    def tests(self, recipe: Recipe, stage: str) -> dict[str, Dataset]:
-        """Further test sets of the rows of a stage."""
-        options = recipe.data.model_dump(exclude_unset=True)
-        wanted = {row.test for row in self.experiment.plan.row if row.stage == stage}
-        some = [test for test in self.experiment.plan.test if test.name in wanted]
-        return {test.name: load(folder=self.data, **merged(options, test.data)) for test in some}
+        tests = {test.name: _with(recipe, test.data, self.data) for test in self.experiment.tests(name)}
+        found = outcome(done, tests, self.seed, self.threads, chips=name in plan.chips)
+        given = recipe.data.model_dump(exclude_unset=True)
+        return Result(
+            **key, **found, data=given, threads=self.threads, command=self.command, version=eventsim.__version__
+        )

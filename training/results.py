@@ -15,6 +15,7 @@ from eventsim.training.entries import Table
 from eventsim.training.recipe import frozen
 
 HEADER = {"format": "eventsim results", "version": 1}
+ENDING = ".jsonl"
 _WAIT = 60.0
 """Seconds to wait for others who add to the file."""
 
@@ -65,6 +66,8 @@ class Result(Table):
     quick: bool
     digest: str
     """SHA-256 of what the recipe says of the stage, its teachers and the data."""
+    data: dict[str, Any]
+    """What the recipe says of the data."""
     data_sha256: str
     samples: tuple[int, int, int]
     """In training, validation and test."""
@@ -88,7 +91,7 @@ class Result(Table):
     command: str
     version: str
 
-    KEY: ClassVar = ("experiment", "case", "stage", "seed", "quick", "digest")
+    KEY: ClassVar = ("experiment", "case", "stage", "seed", "quick", "digest", "data_sha256")
     """What no two lines share."""
 
     @property
@@ -113,32 +116,49 @@ class ResultsFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if path.suffix != ENDING:
+            raise self._refused(f"a file called {path.name}")
         self.results = self._read()
+
+    def _lines(self) -> list[str]:
+        if not self.path.exists():
+            return [json.dumps(HEADER)]
+        return self.path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
 
     def _read(self) -> list[Result]:
         try:
-            lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else [json.dumps(HEADER)]
+            lines = self._lines()
             header = json.loads(lines[0]) if lines else None
         except (OSError, ValueError) as cause:
             raise self._refused(f"{self.path}: {cause}") from None
         if header != HEADER:
             raise self._refused(f"{self.path}, beginning with {json.dumps(header)[:80]}")
-        found = []
+        found: dict[tuple[Any, ...], Result] = {}
         for number, line in enumerate(lines[1:], 2):
             try:
-                found.append(Result.model_validate(frozen(json.loads(line))))
+                result = Result.model_validate(frozen(json.loads(line)))
             except (ValueError, ValidationError) as cause:
                 said = str(cause).replace("\n", " ")[:200]
                 raise self._refused(f"{self.path}, line {number}: {said}") from None
-        return found
+            if result.key in found:
+                raise self._refused(f"{self.path}, line {number}: seed {result.seed} of {result.stage} once more")
+            found[result.key] = result
+        return [*found.values()]
 
     def _refused(self, given: str) -> ResultsError:
         return ResultsError(
             "The results file is not usable.",
             given=given,
-            expected=f"a file that begins with {json.dumps(HEADER)}, and a whole result in each line after that",
+            expected=f"{ENDING}, beginning with {json.dumps(HEADER)}, then a result in each line and none twice",
             repair="name another with --results; this one was left as it is",
         )
+
+    def claim(self) -> None:
+        """Refuse a place that cannot be written to, with :class:`OutputError`."""
+        with writing(self.path, "nothing was touched"):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with locked(self.path, str(self.path), wait=_WAIT):
+                pass
 
     def add(self, result: Result) -> None:
         """Add a result, also beside other processes that add theirs; the file is replaced in one piece.
@@ -154,8 +174,3 @@ class ResultsFile:
                 self.results = [one for one in self._read() if one.key != result.key] + [result]
                 lines = [json.dumps(HEADER), *(one.model_dump_json(exclude_defaults=True) for one in self.results)]
                 store.write_text(self.path, "\n".join(lines) + "\n")
-
-    def find(self, **wanted: Any) -> list[Result]:
-        """Results with these values, by seed."""
-        found = [one for one in self.results if all(getattr(one, name) == value for name, value in wanted.items())]
-        return sorted(found, key=lambda one: one.seed)

@@ -10,12 +10,12 @@ from eventsim.report import Table
 from eventsim.training.experiment import Experiment, Row
 from eventsim.training.results import Chips, Result
 
-COLUMNS = ("", "published", "test", "line", "gain", "validation", "rate", "spikes", "SynOps", "epochs", "time")
+COLUMNS = ("", "published", "test", "difference", "gain", "validation", "rate", "spikes", "SynOps", "epochs", "time")
 LEGEND = (
-    "published: test accuracy in percent, unless the text says otherwise; test, validation: ours, mean ± standard "
-    "deviation over seeds; line: how far the mean is above (+) or below (-) the published figure; gain: over the same "
-    "seeds of the row that it is to exceed; rate: spikes per neuron and tick; spikes, SynOps: per sample, in the "
-    "engine; epochs: best on validation, of all; time: of one training"
+    "published: accuracy in percent as the paper prints it; test, validation: ours, mean ± standard deviation over "
+    "seeds; difference: our mean test accuracy less what is published; gain: over the row that a row is to exceed, "
+    "with the same seeds; rate: spikes per neuron and tick in the training of the best epoch, mean over layers; "
+    "spikes, SynOps: per sample of the test set, in the engine; epochs: best on validation, of all; time: of a training"
 )
 
 
@@ -31,7 +31,7 @@ def percent(shares: Sequence[float]) -> str:
 
 
 @dataclass(frozen=True)
-class Filled:
+class ResultRow:
     """A row with its results, one for each seed; of one quick form or of the whole one."""
 
     row: Row
@@ -59,7 +59,7 @@ class Filled:
         published = "" if row.published is None else f"{row.published:.2f}"
         if not results:
             return [row.label, published, "not run", *[""] * (len(COLUMNS) - 3)]
-        line = "" if row.published is None else f"{100 * fmean(self.reached) - row.published:+.2f}"
+        difference = "" if row.published is None else f"{100 * fmean(self.reached) - row.published:+.2f}"
         gain = f"{'+' if fmean(self.gains) >= 0 else ''}{percent(self.gains)}" if self.gains else ""
         active = [result.activity for result in results if result.activity is not None]
         rates = [result.firing_rate for result in results if result.firing_rate is not None]
@@ -67,7 +67,7 @@ class Filled:
             row.label,
             published,
             percent(self.reached),
-            line,
+            difference,
             gain,
             percent([result.validation for result in results]),
             f"{fmean(rates):.3f}" if rates else "",
@@ -78,21 +78,21 @@ class Filled:
         ]
 
 
-def filled(experiment: Experiment, results: Sequence[Result], *, quick: bool = False) -> list[Filled]:
+def result_rows(experiment: Experiment, results: Sequence[Result], *, quick: bool = False) -> list[ResultRow]:
     """Rows of a form of an experiment, with those of some results that belong to them."""
     by_place: dict[tuple[str, str], list[Result]] = {}
     for result in sorted(results, key=lambda one: one.seed):
         if result.experiment == experiment.name and result.quick == quick:
             by_place.setdefault((result.case, result.stage), []).append(result)
     return [
-        Filled(row, by_place.get((row.case, row.stage), []), by_place.get((row.case, row.above or ""), []))
+        ResultRow(row, by_place.get((row.case, row.stage), []), by_place.get((row.case, row.baseline or ""), []))
         for row in experiment.rows(quick)
     ]
 
 
 def results_table(experiment: Experiment, results: Sequence[Result], *, quick: bool = False) -> Table:
     """Published figures beside ours."""
-    rows = filled(experiment, results, quick=quick)
+    rows = result_rows(experiment, results, quick=quick)
     caption = _caption(experiment, [result for row in rows for result in row.results])
     return Table(caption, COLUMNS, [row.cells() for row in rows])
 
@@ -100,19 +100,27 @@ def results_table(experiment: Experiment, results: Sequence[Result], *, quick: b
 def _caption(experiment: Experiment, results: Sequence[Result]) -> str:
     """What the numbers of a table stand for."""
     parts = [f"{experiment.plan.source}."]
-    sizes = sorted({result.samples for result in results})
-    if sizes:
-        seeds = sorted({result.seed for result in results})
-        counts = "; ".join(f"{a:,} / {b:,} / {c:,}" for a, b, c in sizes)
-        parts.append(f"Samples in training / validation / test: {counts}; seeds {', '.join(map(str, seeds))}.")
+    for text in sorted({_data(result) for result in results}):
+        parts.append(f"{text}.")
+    if results:
+        seeds, threads = (sorted({getattr(result, name) for result in results}) for name in ("seed", "threads"))
+        parts.append(f"Seeds {', '.join(map(str, seeds))}; {' or '.join(map(str, threads))} threads.")
     return " ".join(parts)
+
+
+def _data(result: Result) -> str:
+    """Data of a result, and the sizes of its splits."""
+    options = ", ".join(f"{name}={value}" for name, value in result.data.items() if name != "name")
+    train, validation, test = result.samples
+    named = f"{result.data['name']}{f' ({options})' if options else ''}"
+    return f"{named}: {train:,} samples in training, {validation:,} in validation, {test:,} in test"
 
 
 def chips_table(experiments: Sequence[Experiment], results: Sequence[Result]) -> Table:
     """Students on drawn chips: accuracy and energy against the spread of their devices."""
     rows, spreads = [], sorted({chip.variation for result in results for chip in result.chips})
     for experiment in experiments:
-        for row in filled(experiment, results):
+        for row in result_rows(experiment, results):
             measured = [result.chips for result in row.results if result.chips]
             if measured and not row.row.test:
                 rows.append([f"{experiment.plan.title}: {row.row.label}", *_on_chips(measured, spreads)])
@@ -120,7 +128,8 @@ def chips_table(experiments: Sequence[Experiment], results: Sequence[Result]) ->
     caption = (
         "Test accuracy in percent against the relative deviation of every device parameter: mean ± standard deviation "
         "over seeds and chips, simulated event by event; spikes, SynOps and energy per inference on nominal devices "
-        "(* devices only, without periphery; ** with periphery)."
+        "(* devices only, without periphery; ** with periphery). What a student fed with real values does before its "
+        "first spikes counts as a crossbar that is read in every tick, in energy, but not in SynOps."
     )
     return Table(caption, columns, rows)
 
@@ -142,16 +151,17 @@ def operations_table(experiments: Sequence[Experiment], results: Sequence[Result
     """What an inference takes: products of dense layers beside spikes and synaptic operations."""
     rows = []
     for experiment in experiments:
-        for row in filled(experiment, results):
+        for row in result_rows(experiment, results):
             found = row.results
             if found and not row.row.test:
                 rows.append([f"{experiment.plan.title}: {row.row.label}", *_operations(found)])
-    columns = ("", "weights", "ticks", "MACs, dense", "MACs, front", "spikes", "SynOps", "share")
+    columns = ("", "weights", "ticks", "MACs, dense", "MACs, front", "spikes", "SynOps", "share", "differ")
     caption = (
         "Per inference: MACs, dense: products of one pass through all layers, as an artificial net takes them; MACs, "
         "front: those of the layers before the first neurons over all ticks, where they are fed with real values; "
         "spikes of all neurons; SynOps: spikes times their exact fan-out, counted by the engine; share: SynOps and "
-        "MACs of the front over dense MACs."
+        "MACs of the front over dense MACs; differ: spikes and logits in which engine and training forward pass "
+        "differ, on 50 samples and all seeds."
     )
     return Table(caption, columns, rows)
 
@@ -160,15 +170,16 @@ def _operations(found: Sequence[Result]) -> list[str]:
     one, active = found[0], [result.activity for result in found if result.activity is not None]
     cells = [f"{one.weights:,}", str(one.ticks), f"{one.macs:,}"]
     if not active:
-        return [*cells, *[""] * 4]
+        return [*cells, *[""] * 5]
     front, spikes, synops = (fmean(getattr(a, name) for a in active) for name in ("front_macs", "spikes", "synops"))
-    return [*cells, f"{front:,.0f}", f"{spikes:,.0f}", f"{synops:,.0f}", f"{(front + synops) / one.macs:.2f}"]
+    share, differ = f"{(front + synops) / one.macs:.2f}", str(sum(a.differ for a in active))
+    return [*cells, f"{front:,.0f}", f"{spikes:,.0f}", f"{synops:,.0f}", share, differ]
 
 
 def steps_table(experiment: Experiment, results: Sequence[Result]) -> Table:
     """What a step of training takes, against the ticks."""
     rows = []
-    for row in filled(experiment, results):
+    for row in result_rows(experiment, results):
         costs = [result.step for result in row.results if result.step is not None]
         if costs and not row.row.test:
             seconds, kept = (fmean(getattr(cost, name) for cost in costs) for name in ("cpu_seconds", "backward_bytes"))
@@ -184,4 +195,5 @@ def steps_table(experiment: Experiment, results: Sequence[Result]) -> Table:
 def markdown(table: Table) -> str:
     """A table as Markdown, its caption below it."""
     lines = [table.columns, ["---", *["---:"] * (len(table.columns) - 1)], *table.rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + f"\n\n{table.caption}\n"
+    rows = [[cell.replace("|", "\\|") for cell in cells] for cells in lines]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows) + f"\n\n{table.caption}\n"
