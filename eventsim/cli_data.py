@@ -57,9 +57,9 @@ def _options(loader: Callable[..., Any]) -> list[str]:
     """Options with their values: what is taken if they are left out comes first."""
     hints, options = get_type_hints(loader), []
     for option, parameter in list(inspect.signature(loader).parameters.items())[1:]:
-        usual = parameter.default
+        default = parameter.default
         others = get_args(hints[option]) if get_origin(hints[option]) is Literal else ()
-        values = [usual, *(value for value in others if value != usual)]
+        values = [default, *(value for value in others if value != default)]
         shown = "|".join(str(value) for value in values if value is not None)
         options.append(f"{option}={shown}" if shown else option)
     return options

@@ -213,7 +213,7 @@ def test_what_cannot_be_downloaded_is_refused(tmp_path, name):
 
 @pytest.mark.parametrize("address", ["", "here", "file:///etc", "ftp://127.0.0.1/"])
 def test_an_address_that_is_none_is_refused(tmp_path, address):
-    with pytest.raises(ConfigError, match="address is none"):
+    with pytest.raises(ConfigError, match="no address"):
         download("mnist", tmp_path / "data", address)
 
 

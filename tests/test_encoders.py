@@ -280,8 +280,17 @@ def test_signals_are_taught_by_models_of_spikes():
     teacher = ModelTeacher(model, model.initial(0), SigmaDelta(20, 0.1))
     teacher.check(data)
     assert teacher(data.x[:3], np.arange(3), 0).logits.shape == (3, 2)
-    with pytest.raises(CacheError, match=r"(?s)4 inputs.*8 inputs"):
-        ModelTeacher(model, model.initial(0), SigmaDelta(10, 0.1)).check(data)
+    wide = mtj_mlp((8, 8, 2))
+    with pytest.raises(CacheError, match=r"(?s)8 inputs.*4 inputs"):
+        ModelTeacher(wide, wide.initial(0), SigmaDelta(20, 0.1)).check(data)
+    for other in (SigmaDelta(10, 0.1), SigmaDelta(40, 0.1)):  # channels that mix neighbouring ticks, or are mixed
+        with pytest.raises(DataError, match=r"(?s)ticks=\d+, s has 1 images of 1 x 20 x 2.*1 x \d+ x channels"):
+            ModelTeacher(wide, wide.initial(0), other).check(data)
+        with pytest.raises(DataError, match="does not fit the signals"):
+            fit(wide, wide.initial(0), data, other, CrossEntropy(), FitConfig(epochs=1))
+    for image, ticks in (((20, 2), 1), ((1, 20), 2)):
+        with pytest.raises(DataError, match="does not fit the signals"):
+            teacher.check(replace(data, image=image, ticks=ticks, x=data.x.astype(np.uint8)))
 
 
 def test_frames_that_do_not_fit_are_refused():

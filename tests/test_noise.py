@@ -160,6 +160,9 @@ def test_noise_that_cannot_be_is_refused(digits):
     [
         ("mnist", {"noise": "fog"}),
         ("mnist", {"noise": "random", "noise_in": "train"}),
+        ("mnist", {"noise_in": "test"}),
+        ("fashion_mnist", {"noise_in": "test"}),
+        ("cifar10", {"noise_in": "test"}),
         ("cifar10", {"noise_variance": 0.01, "noise_deviation": 0.1}),
         ("cifar10", {"noise_variance": -0.01}),
         ("cifar10", {"noise_deviation": "much"}),

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from eventsim.errors import ConfigError, DataError
 from eventsim.training import from_arrays
-from eventsim.training.splits import Sizes, grouped, keyed, split
+from eventsim.training.splits import Sizes, grouped, shuffled, split
 
 
 @given(st.integers(3, 200), st.integers(1, 50), st.data())
 def test_a_split_holds_what_was_asked_for(size, tested, data):
-    order, test = keyed("some", np.arange(size)), np.arange(size, size + tested)
+    order, test = shuffled("some", np.arange(size)), np.arange(size, size + tested)
     validation = data.draw(st.integers(1, size - 1))
     sizes = Sizes(data.draw(st.integers(1, size - validation)), validation, data.draw(st.integers(1, tested)))
     parts = split("some", order, test, 1, sizes)
@@ -23,7 +23,7 @@ def test_a_split_holds_what_was_asked_for(size, tested, data):
 
 @given(st.integers(10, 200), st.integers(1, 5))
 def test_validation_does_not_depend_on_how_much_is_trained_with(size, validation):
-    order, test = keyed("some", np.arange(size)), np.arange(size, size + 5)
+    order, test = shuffled("some", np.arange(size)), np.arange(size, size + 5)
     whole, few = (split("some", order, test, validation, Sizes(train)) for train in (None, 3))
     assert np.array_equal(whole.validation, few.validation)
     assert np.array_equal(whole.train[:3], few.train)
@@ -32,20 +32,20 @@ def test_validation_does_not_depend_on_how_much_is_trained_with(size, validation
 
 
 def test_splits_are_keyed_by_name():
-    assert np.array_equal(keyed("a", np.arange(50)), keyed("a", np.arange(50)))
-    assert not np.array_equal(keyed("a", np.arange(50)), keyed("b", np.arange(50)))
-    assert sorted(keyed("a", np.arange(7, 50))) == list(range(7, 50))
+    assert np.array_equal(shuffled("a", np.arange(50)), shuffled("a", np.arange(50)))
+    assert not np.array_equal(shuffled("a", np.arange(50)), shuffled("b", np.arange(50)))
+    assert sorted(shuffled("a", np.arange(7, 50))) == list(range(7, 50))
 
 
 @given(st.lists(st.integers(0, 9), min_size=5, max_size=100), st.integers(1, 4), st.data())
-def test_no_group_is_in_training_and_validation(groups, usual, data):
+def test_no_group_is_in_training_and_validation(groups, default, data):
     groups = np.array(groups)
     assume(len(np.unique(groups)) > 4)
-    order = keyed("some", np.arange(len(groups)))
+    order = shuffled("some", np.arange(len(groups)))
     smallest = np.sort(np.unique(groups, return_counts=True)[1])[:-1].sum()
     wanted = data.draw(st.none() | st.integers(1, int(smallest)))
     try:
-        held, count = grouped("some", order, groups[order], usual, wanted)
+        held, count = grouped("some", order, groups[order], default, wanted)
     except ConfigError:
         assert wanted is not None  # the last group would be needed
         return
@@ -54,7 +54,7 @@ def test_no_group_is_in_training_and_validation(groups, usual, data):
     assert len({*held}) == len(held)
     if wanted is None:
         assert sorted(held) == list(range(len(groups)))
-        assert len(np.unique(groups[validation])) == usual
+        assert len(np.unique(groups[validation])) == default
     else:
         assert count == wanted
 

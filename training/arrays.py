@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from eventsim.checks import count, is_whole
 from eventsim.errors import DataError
 from eventsim.training.dataset import Dataset
-from eventsim.training.splits import Sizes, keyed, split
+from eventsim.training.splits import Sizes, shuffled, split
 
 
 def from_arrays(
@@ -57,7 +57,7 @@ def from_arrays(
         raise _unusable(name, f"labels of shape {kinds.shape}, {kinds.dtype}", f"{len(values)} whole numbers")
     with np.errstate(over="ignore"):  # refused as infinite
         rows = values.reshape(len(values), -1).astype(np.float32)
-    everything = keyed(name, np.arange(len(values)))
+    everything = shuffled(name, np.arange(len(values)))
     tested = _tested(name, test, everything)
     order = everything[~np.isin(everything, tested)]
     sizes = Sizes(

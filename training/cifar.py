@@ -14,8 +14,8 @@ from PIL import Image
 
 from eventsim.training.dataset import Dataset
 from eventsim.training.files import Place, damaged, read_npz
-from eventsim.training.noise import Where, gaussian, noisy
-from eventsim.training.splits import Sizes, keyed, split
+from eventsim.training.noise import Where, check_where, gaussian, noisy
+from eventsim.training.splits import Sizes, shuffled, split
 
 SHAPE = (32, 32, 3)
 ROWS = 10_000
@@ -68,6 +68,7 @@ def cifar10(
     noise = None
     if noise_variance is not None or noise_deviation is not None:
         noise = gaussian(noise_variance, noise_deviation)
+    check_where(noise, noise_in)
     dataset = _cifar10(folder, test_images == "jpeg", Sizes(train, validation, test))
     return dataset if noise is None else noisy(dataset, noise, noise_in)
 
@@ -157,7 +158,7 @@ def _jpeg(arrays: dict[str, Any]) -> Images:
 def _dataset(place: Place, parts: list[Part], sizes: Sizes) -> Dataset:
     """The images of all parts, file after file, of which the last is the test set."""
     ends = np.cumsum([0, *(rows for rows, _ in parts)])
-    order, test = keyed(place.name, np.arange(ends[-2])), np.arange(ends[-2], ends[-1])
+    order, test = shuffled(place.name, np.arange(ends[-2])), np.arange(ends[-2], ends[-1])
     split_ = split(place.name, order, test, len(order) // 10, sizes)
     x, labels = np.empty((ends[-1], *SHAPE), np.float32), np.empty(ends[-1], np.int64)
     for (_, read), a, b in zip(parts, ends[:-1], ends[1:], strict=True):

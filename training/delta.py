@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from eventsim.checks import count, one_number
 from eventsim.errors import ConfigError, DataError
-from eventsim.training.encode import Values, check_ticks
+from eventsim.training.dataset import Dataset
+from eventsim.training.encode import Encoder, Values, check_ticks
 from eventsim.training.signal import Signal
 
 
@@ -79,3 +80,15 @@ class SigmaDelta:
     def __call__(self, prepared: Values, ids: NDArray[np.int64], epoch: int) -> Signal:
         """Spikes, shape (batch, ticks, 2 * channels); see :class:`~eventsim.training.encode.Encoder`."""
         return Signal(prepared, most=self.most)
+
+
+def check_signals(encoder: Encoder, dataset: Dataset) -> None:
+    """Refuse samples that are no signals of the encoder's ticks, with :class:`DataError`."""
+    if isinstance(encoder, SigmaDelta) and (dataset.ticks, *dataset.image[:2]) != (1, 1, encoder.ticks):
+        shape = " x ".join(map(str, dataset.image))
+        raise DataError(
+            "The encoder does not fit the signals.",
+            given=f"ticks={encoder.ticks}, {dataset.name} has {dataset.ticks} images of {shape}",
+            expected=f"signals, images of height 1, as long as there are ticks: 1 x {encoder.ticks} x channels",
+            repair="SigmaDelta(ticks=...) with the length of the signals, or another encoder",
+        )

@@ -47,7 +47,7 @@ def download(
     DataError
         The data set cannot be downloaded, or what was sent is something else.
     ConfigError
-        The address is none, or pooch is not installed.
+        No address, or pooch is not installed.
     OutputError
         The folder cannot be written to, or holds other files of these names.
     """
@@ -61,7 +61,7 @@ def download(
     wanted = DOWNLOADS[name]
     address = wanted.address if address is None else address.rstrip("/") + "/"
     if not address.startswith(("https://", "http://")):
-        raise ConfigError("The address is none.", given=address, expected="https://...", repair="--from https://...")
+        raise ConfigError("This is no address.", given=address, expected="https://...", repair="--from https://...")
     _pooch()
     place = into / wanted.place
     with writing(into, "nothing was touched"):

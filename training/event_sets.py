@@ -13,7 +13,7 @@ from eventsim.checks import is_whole
 from eventsim.errors import ConfigError, DataError
 from eventsim.training.dataset import Dataset
 from eventsim.training.slices import Slices, Slicing
-from eventsim.training.splits import Sizes, Split, keyed, split
+from eventsim.training.splits import Sizes, Split, shuffled, split
 
 
 @runtime_checkable
@@ -92,7 +92,7 @@ def from_tonic(
 
 
 def _split(name: str, training: int, samples: int, sizes: Sizes) -> Split:
-    order, test = keyed(name, np.arange(training)), np.arange(training, samples)
+    order, test = shuffled(name, np.arange(training)), np.arange(training, samples)
     if not len(test):
         order, test = order[training // 10 :], np.sort(order[: training // 10])
     return split(name, order, test, len(order) // 10, sizes)

@@ -16,6 +16,7 @@ from eventsim.errors import CacheError, ConfigError, DataError
 from eventsim.interrupt import Interrupts
 from eventsim.parallel import Workers, check_threads
 from eventsim.training.dataset import Dataset
+from eventsim.training.delta import check_signals
 from eventsim.training.encode import Encoder
 from eventsim.training.frames import check_frames
 from eventsim.training.gradient import check_batch, check_objective
@@ -155,6 +156,7 @@ def check_fit(
     """Refuse what does not fit together before any work: parameters, samples, labels, splits, logits of a teacher."""
     model.check(params)
     check_frames(encoder, dataset)
+    check_signals(encoder, dataset)
     one = np.arange(1)
     check_batch(model, encoder(encoder.prepare(dataset.x[one]), one, 1), dataset.labels[one])
     _check_views(config, teacher)

@@ -12,7 +12,7 @@ from eventsim.errors import ConfigError
 from eventsim.training.dataset import Dataset
 from eventsim.training.files import Place, damaged, read_npz, read_table
 from eventsim.training.hapt import LENGTH, raw_windows
-from eventsim.training.splits import Sizes, grouped, keyed, split
+from eventsim.training.splits import Sizes, grouped, shuffled, split
 from eventsim.training.standard import standardised
 
 NPZ = {"har_windows.npz": "ee28e5211d9c91344a37c1c2a92a538522c049dbcb974297363df0637c74d633"}
@@ -82,9 +82,9 @@ def uci_har(
 
 def _dataset(windows: Windows, sizes: Sizes) -> Dataset:
     """Windows with a split in which no subject of validation is one of training."""
-    order = keyed("uci_har", np.flatnonzero(~windows.is_test))
-    order, usual = grouped("uci_har", order, windows.subjects[order], SUBJECTS, sizes.validation)
-    parts = split("uci_har", order, np.flatnonzero(windows.is_test), usual, sizes)
+    order = shuffled("uci_har", np.flatnonzero(~windows.is_test))
+    order, held = grouped("uci_har", order, windows.subjects[order], SUBJECTS, sizes.validation)
+    parts = split("uci_har", order, np.flatnonzero(windows.is_test), held, sizes)
     x = standardised("uci_har", windows.x, parts.train)
     return Dataset("uci_har", x, windows.labels - 1, *parts, image=(1, LENGTH, len(CHANNELS)))
 

@@ -11,8 +11,8 @@ from eventsim.errors import DataError
 from eventsim.training.dataset import Dataset
 from eventsim.training.files import Place, digest, same
 from eventsim.training.idx import read_idx
-from eventsim.training.noise import Variant, Where, noisy, variant
-from eventsim.training.splits import Sizes, keyed, split
+from eventsim.training.noise import Variant, Where, check_where, noisy, variant
+from eventsim.training.splits import Sizes, shuffled, split
 
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 _WANTED = f"the publishers' idx files: {', '.join(NAMES)}, each plain or as .gz"
@@ -50,7 +50,7 @@ def digits(
     from sklearn.datasets import load_digits  # only now, so that imports stay quick
 
     pixels, labels = load_digits(return_X_y=True)
-    order = keyed("digits", np.arange(len(labels)))
+    order = shuffled("digits", np.arange(len(labels)))
     parts = split("digits", order[:1197], order[1197:], 300, Sizes(train, validation, test))
     return Dataset("digits", (pixels / 16).astype(np.float32), labels.astype(np.int64), *parts, image=(8, 8))
 
@@ -69,6 +69,7 @@ def mnist(
     The publishers' four idx files, plain or as .gz, in mnist/ or MNIST/raw/. With noise, all images have it, or with
     noise_in="test" those of the test set alone.
     """
+    check_where(noise, noise_in)
     dataset = _from_idx(MNIST, MNIST_FILES, folder, Sizes(train, validation, test))
     return dataset if noise is None else noisy(dataset, variant(noise), noise_in)
 
@@ -87,6 +88,7 @@ def fashion_mnist(
     The publishers' four idx files, plain or as .gz, in fashion-mnist/ or FashionMNIST/raw/. With noise, all images have
     it, or with noise_in="test" those of the test set alone.
     """
+    check_where(noise, noise_in)
     dataset = _from_idx(FASHION, FASHION_FILES, folder, Sizes(train, validation, test))
     return dataset if noise is None else noisy(dataset, variant(noise), noise_in)
 
@@ -101,7 +103,7 @@ def _from_idx(place: Place, files: Mapping[str, str], folder: Path | None, sizes
     images = np.concatenate([arrays[NAMES[0]], arrays[NAMES[2]]])
     labels = np.concatenate([arrays[NAMES[1]], arrays[NAMES[3]]]).astype(np.int64)
     first = len(arrays[NAMES[1]])
-    order, test = keyed(place.name, np.arange(first)), np.arange(first, len(labels))
+    order, test = shuffled(place.name, np.arange(first)), np.arange(first, len(labels))
     parts = split(place.name, order, test, first // 12, sizes)
     x = (images.reshape(len(images), -1) / np.float32(255)).astype(np.float32)
     return Dataset(place.name, x, labels, *parts, image=images.shape[1:])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from eventsim.errors import ConfigError
 from eventsim.training.dataset import Dataset
 from eventsim.training.files import Place, read_npz
-from eventsim.training.splits import Sizes, Split, grouped, keyed
+from eventsim.training.splits import Sizes, Split, grouped, shuffled
 from eventsim.training.splits import split as carved
 from eventsim.training.standard import standardised
 from eventsim.training.wfdb_records import LENGTH, read_record
@@ -104,13 +104,13 @@ def _beats(folder: Path | None, records: tuple[int, ...]) -> Beats:
 
 def _random(beats: Beats, sizes: Sizes) -> Split:
     """A fifth of the beats for test, a tenth for validation."""
-    order = keyed("mitbih", np.arange(len(beats.labels)))
+    order = shuffled("mitbih", np.arange(len(beats.labels)))
     tested, left = np.split(order, [len(order) // 5])
     return carved("mitbih", left, np.sort(tested), len(order) // 10, sizes)
 
 
 def _inter_patient(beats: Beats, sizes: Sizes) -> Split:
     """DS1 for training, of which some records are set aside for validation, DS2 for test."""
-    order = keyed("mitbih", np.flatnonzero(np.isin(beats.records, DS1)))
-    order, usual = grouped("mitbih", order, beats.records[order], HELD, sizes.validation)
-    return carved("mitbih", order, np.flatnonzero(np.isin(beats.records, DS2)), usual, sizes)
+    order = shuffled("mitbih", np.flatnonzero(np.isin(beats.records, DS1)))
+    order, held = grouped("mitbih", order, beats.records[order], HELD, sizes.validation)
+    return carved("mitbih", order, np.flatnonzero(np.isin(beats.records, DS2)), held, sizes)

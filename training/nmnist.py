@@ -18,7 +18,7 @@ from eventsim.errors import DataError
 from eventsim.training.dataset import Dataset
 from eventsim.training.files import Place, damaged
 from eventsim.training.slices import Slices, Slicing
-from eventsim.training.splits import Sizes, keyed, split
+from eventsim.training.splits import Sizes, shuffled, split
 
 SIDE = 34
 """Pixels of the camera along each axis."""
@@ -127,8 +127,8 @@ def nmnist(
             x[row[i]] = slices(decoded(content, names[i]))
     training = len(names) - int(parts.sum())
     everything = np.arange(len(names))
-    shuffled = keyed("nmnist", everything[:training])
-    cut = split("nmnist", shuffled, everything[training:], training // 10, Sizes(train, validation, test))
+    first = shuffled("nmnist", everything[:training])
+    cut = split("nmnist", first, everything[training:], training // 10, Sizes(train, validation, test))
     return Dataset("nmnist", x, labels[order], *cut, image=slices.image, ticks=ticks)
 
 

@@ -116,6 +116,17 @@ def gaussian(variance: float | None = None, deviation: float | None = None) -> A
     return augment.Noise(given, name="gaussian")
 
 
+def check_where(noise: object, where: Where) -> None:
+    """Refuse a place for noise where there is none, with :class:`ConfigError`."""
+    if noise is None and where != "all":
+        raise ConfigError(
+            "There is a place for noise, but no noise.",
+            given=f"noise_in={where!r}",
+            expected="noise with it",
+            repair="leave noise_in out, or say which noise",
+        )
+
+
 def noisy(dataset: Dataset, noise: Augmentation, where: Where = "all") -> Dataset:
     """The data set with noise on its images, cut to 0..1. Labels and split stay as they are.
 

@@ -15,7 +15,7 @@ Samples = NDArray[np.int64]
 
 
 class Sizes(NamedTuple):
-    """Numbers of samples that are asked for; None: what is usual for validation, all that are left for the others."""
+    """Numbers of samples that are asked for; None: the default for validation, all that are left for the others."""
 
     train: int | None = None
     validation: int | None = None
@@ -30,13 +30,13 @@ class Split(NamedTuple):
     test: Samples
 
 
-def keyed(name: str, samples: ArrayLike) -> Samples:
+def shuffled(name: str, samples: ArrayLike) -> Samples:
     """Samples of a data set in keyed random order."""
     samples = np.asarray(samples, np.int64)
     return samples[keys.permutation(SPLIT_SEED, f"split/{name}", len(samples))]
 
 
-def split(name: str, order: Samples, test: Samples, usual: int, sizes: Sizes) -> Split:
+def split(name: str, order: Samples, test: Samples, default: int, sizes: Sizes) -> Split:
     """Carve a split.
 
     Parameters
@@ -47,7 +47,7 @@ def split(name: str, order: Samples, test: Samples, usual: int, sizes: Sizes) ->
         Samples of the training set in keyed order. The last are for validation; training takes the first of the rest.
     test : array of int64
         Samples of the test set.
-    usual : int
+    default : int
         Number of samples for validation, if none is asked for.
     sizes : Sizes
 
@@ -56,7 +56,7 @@ def split(name: str, order: Samples, test: Samples, usual: int, sizes: Sizes) ->
     ConfigError
         More samples are asked for than there are.
     """
-    validation = usual if sizes.validation is None else sizes.validation
+    validation = default if sizes.validation is None else sizes.validation
     left = len(order) - validation
     wanted = (left if sizes.train is None else sizes.train, validation, len(test) if sizes.test is None else sizes.test)
     if min(wanted) < 1 or wanted[0] > left or wanted[2] > len(test):
@@ -67,11 +67,11 @@ def split(name: str, order: Samples, test: Samples, usual: int, sizes: Sizes) ->
             repair="ask for fewer",
         )
     if wanted[2] < len(test):
-        test = np.sort(keyed(f"{name}/test", test)[: wanted[2]])
+        test = np.sort(shuffled(f"{name}/test", test)[: wanted[2]])
     return Split(order[: wanted[0]], order[left:], test)
 
 
-def grouped(name: str, order: Samples, groups: ArrayLike, usual: int, wanted: int | None) -> tuple[Samples, int]:
+def grouped(name: str, order: Samples, groups: ArrayLike, default: int, wanted: int | None) -> tuple[Samples, int]:
     """Order of a training set in which whole groups are set aside for validation, and how many samples that are.
 
     Parameters
@@ -82,19 +82,19 @@ def grouped(name: str, order: Samples, groups: ArrayLike, usual: int, wanted: in
         Samples of the training set in keyed order.
     groups : array of int, shape of ``order``
         Subject or record of each: what is alike.
-    usual : int
+    default : int
         Number of groups that are set aside if no number of samples is asked for.
     wanted : int, optional
         Number of samples: as many groups as hold them are set aside, and what they hold beyond is left out.
     """
     groups = np.asarray(groups)
     which, sizes = np.unique(groups, return_counts=True)
-    drawn = keyed(f"{name}/groups", np.arange(len(which)))
-    held = usual if wanted is None else int(np.searchsorted(np.cumsum(sizes[drawn]), wanted)) + 1
+    drawn = shuffled(f"{name}/groups", np.arange(len(which)))
+    held = default if wanted is None else int(np.searchsorted(np.cumsum(sizes[drawn]), wanted)) + 1
     if held >= len(which):
         raise ConfigError(
             f"The split of {name} cannot be had.",
-            given=f"{wanted or usual} for validation, which are {held} of {len(which)} groups",
+            given=f"{wanted or default} for validation, which are {held} of {len(which)} groups",
             expected="groups that are left for training",
             repair="ask for fewer",
         )

@@ -14,6 +14,7 @@ from eventsim.errors import CacheError, NetworkError
 from eventsim.parallel import ALONE, Workers
 from eventsim.store import fingerprint
 from eventsim.training.dataset import Dataset
+from eventsim.training.delta import check_signals
 from eventsim.training.describe import described
 from eventsim.training.encode import EVALUATION, Encoder
 from eventsim.training.frames import check_frames
@@ -124,6 +125,7 @@ class ModelTeacher:
 
     def check(self, dataset: Dataset) -> None:
         check_frames(self.encoder, dataset)
+        check_signals(self.encoder, dataset)
         inputs, one = size_of(self.model.inputs), np.arange(1)
         seen = self.encoder(self.encoder.prepare(dataset.x[one]), one, EVALUATION)
         wanted = size_of(seen.values.shape[2:]), dataset.classes
