@@ -58,8 +58,10 @@ def _options(loader: Callable[..., Any]) -> list[str]:
     hints, options = get_type_hints(loader), []
     for option, parameter in list(inspect.signature(loader).parameters.items())[1:]:
         default = parameter.default
-        others = get_args(hints[option]) if get_origin(hints[option]) is Literal else ()
+        kinds = (hints[option], *get_args(hints[option]))  # of one that may be left out, those within
+        others = [value for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)]
         values = [default, *(value for value in others if value != default)]
         shown = "|".join(str(value) for value in values if value is not None)
-        options.append(f"{option}={shown}" if shown else option)
+        none = " or none" if shown and default is None else ""
+        options.append(f"{option}={shown}{none}" if shown else option)
     return options

@@ -18,6 +18,9 @@ from eventsim.errors import EventsError
 Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 """Sample, tick and address of each event."""
 
+Where = int | str
+"""Number or name of a recording, for what is refused."""
+
 _SIDE = 2**31 - 1
 _TIME = 2**62
 _DTYPE = np.dtype([("t", np.int64), ("x", np.int32), ("y", np.int32), ("p", np.bool_)])
@@ -83,8 +86,8 @@ class Sensor:
         width, height, polarities = self.size
         return polarities, -(-height // self.pool), -(-width // self.pool)
 
-    def addresses(self, part: NDArray[np.void], where: int) -> NDArray[np.int64]:
-        """Address of each event of recording number ``where``."""
+    def addresses(self, part: NDArray[np.void], where: Where) -> NDArray[np.int64]:
+        """Address of each event of recording ``where``."""
         width, height, polarities = self.size
         _, rows, columns = self.shape
         address = np.zeros(len(part), np.int64)
@@ -142,8 +145,8 @@ class Clock:
         given = reprlib.repr(getattr(self, name))
         raise EventsError(f"The option {name!r} is not usable.", given=given, expected=expected, repair=repair)
 
-    def times(self, part: NDArray[np.void], where: int) -> NDArray[Any]:
-        """Times of recording number ``where`` since its start, in ascending order."""
+    def times(self, part: NDArray[np.void], where: Where) -> NDArray[Any]:
+        """Times of recording ``where`` since its start, in ascending order."""
         times = _field(part, where, "t")
         back = times[1:] < times[:-1]
         if back.any():
@@ -185,7 +188,7 @@ def _names(part: NDArray[np.void]) -> tuple[str, ...]:
     return part.dtype.names or ()
 
 
-def _field(part: NDArray[np.void], where: int, name: str) -> NDArray[Any]:
+def _field(part: NDArray[np.void], where: Where, name: str) -> NDArray[Any]:
     """Field of a recording as finite numbers."""
     if name not in _names(part):
         raise EventsError(
@@ -208,7 +211,7 @@ def _field(part: NDArray[np.void], where: int, name: str) -> NDArray[Any]:
     return values
 
 
-def _coordinate(part: NDArray[np.void], where: int, name: str, limit: int) -> NDArray[np.int64]:
+def _coordinate(part: NDArray[np.void], where: Where, name: str, limit: int) -> NDArray[np.int64]:
     values = _field(part, where, name)
     if values.min() < 0 or values.max() >= limit:
         raise EventsError(
@@ -228,7 +231,7 @@ def _coordinate(part: NDArray[np.void], where: int, name: str, limit: int) -> ND
     return whole
 
 
-def _polarity(part: NDArray[np.void], where: int) -> NDArray[np.bool_]:
+def _polarity(part: NDArray[np.void], where: Where) -> NDArray[np.bool_]:
     """Whether each event is an ON event."""
     values = _field(part, where, "p")
     on: NDArray[np.bool_] = values == 1
@@ -256,8 +259,8 @@ def _parts(recordings: object) -> list[NDArray[np.void]]:
     return [checked(part, where) for where, part in enumerate(given)]
 
 
-def checked(part: object, where: int) -> NDArray[np.void]:
-    """Recording number ``where`` if it is a structured array with events; :class:`EventsError` otherwise."""
+def checked(part: object, where: Where) -> NDArray[np.void]:
+    """Recording ``where`` if it is a structured array with events; :class:`EventsError` otherwise."""
     masked = np.ma.isMaskedArray(part)
     if not isinstance(part, np.ndarray) or not part.dtype.names or part.ndim != 1 or masked:
         kind = f"{part.ndim}-d array of {part.dtype}" if isinstance(part, np.ndarray) else type(part).__name__

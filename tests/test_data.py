@@ -127,6 +127,18 @@ def test_files_of_another_data_set_are_refused(tmp_path):
         load("mnist", tmp_path)
 
 
+def test_a_corrupt_file_is_refused_with_the_checksum_that_is_expected(tmp_path):
+    name, sha256 = next(iter(MNIST_FILES.items()))
+    for other in MNIST_FILES:
+        (tmp_path / other).write_bytes(idx(SMALL))
+    packed = gzip.compress(idx(SMALL), mtime=0)
+    for content in (packed[:-5], gzip.compress(b"PNG and so on"), gzip.compress(idx(SMALL)[:-1])):
+        (tmp_path / f"{name}.gz").write_bytes(content)
+        with pytest.raises(DataError, match=rf"{name}\.gz") as refusal:
+            load("mnist", tmp_path)
+        assert sha256 in refusal.value.expected
+
+
 @pytest.mark.data
 def test_mnist_is_mnist(data_folder):
     mnist = load("mnist", data_folder)

@@ -243,6 +243,9 @@ def test_the_command_lists_every_data_set_with_its_options():
     assert listed.count("Options: ") == len(LOADERS)
     assert listed.count("Download: eventsim data") == len(DOWNLOADS)
     assert "split=random|inter_patient, classes=4|5, records, train, validation, test" in " ".join(listed.split())
+    for name in ("mnist", "fashion_mnist"):
+        one = " ".join(CliRunner().invoke(program, ["data", name]).output.split())
+        assert "noise=rotation|random|background|rotation_background or none, noise_in=all|test, train" in one
     one = CliRunner().invoke(program, ["data", "cifar100"]).output
     assert "labels=fine|coarse" in one
     assert "mitbih" not in one

@@ -2,8 +2,10 @@
 
 import io
 import lzma
+import shutil
 import sys
 import tarfile
+import zipfile
 
 import numpy as np
 import pytest
@@ -190,10 +192,34 @@ def test_the_archive_is_the_folder(tree, tmp_path):
     assert load("nmnist", tmp_path, ticks=2).fingerprint == load("nmnist", tree, ticks=2).fingerprint
 
 
+@pytest.mark.parametrize("place", [".", "nmnist", "nmnist/NMNIST", "neuromorphic"])
+def test_the_folders_of_the_publishers_archives_are_found(tree, tmp_path, place):
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    shutil.copytree(tree / "NMNIST", tmp_path / place, dirs_exist_ok=True)
+    stray = tmp_path / "other" / "Train" / "3" / "00099.bin"  # of another data set
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(b"another")
+    assert load("nmnist", tmp_path, ticks=2).fingerprint == load("nmnist", tree, ticks=2).fingerprint
+
+
+@pytest.mark.parametrize("below", [".", "./NMNIST", "data/NMNIST"])
+def test_an_archive_may_hold_the_folders_anywhere(tree, tmp_path, below):
+    with tarfile.open(tmp_path / "nmnist.tar", "w") as archive:
+        archive.add(tree / "NMNIST", below)
+    assert load("nmnist", tmp_path, ticks=2).fingerprint == load("nmnist", tree, ticks=2).fingerprint
+
+
+def test_several_archives_are_refused(tree, tmp_path):
+    for name in ("nmnist_a.tar.xz", "nmnist_b.tar.xz"):
+        archived(tree, tmp_path / name)
+    with pytest.raises(DataError, match=r"(?s)several archives.*nmnist_a\.tar\.xz, .*nmnist_b\.tar\.xz"):
+        load("nmnist", tmp_path)
+
+
 def test_missing_recordings_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"(?s)folder is missing.*EVENTSIM_DATA"):
         load("nmnist")
-    with pytest.raises(DataError, match=r"(?s)A file of N-MNIST is missing.*no folder NMNIST"):
+    with pytest.raises(DataError, match=r"(?s)A file of N-MNIST is missing.*no folder Train or NMNIST/Train"):
         load("nmnist", tmp_path)
     (tmp_path / "NMNIST" / "Train" / "3").mkdir(parents=True)
     with pytest.raises(DataError, match="0 recordings for training and 0 for test"):
@@ -234,8 +260,9 @@ def test_damaged_recordings_are_refused(tmp_path, content, message):
         path = tmp_path / "NMNIST" / part / "3" / "00001.bin"
         path.parent.mkdir(parents=True)
         path.write_bytes(content)
-    with pytest.raises((DataError, EventsError), match=message):
+    with pytest.raises((DataError, EventsError), match=message) as refusal:
         load("nmnist", tmp_path)
+    assert "NMNIST/Test/3/00001.bin" in str(refusal.value)
 
 
 @pytest.mark.parametrize("options", [{"ticks": 0}, {"slicing": "events"}, {"ticks": "ten"}, {"speed": 2}])
@@ -303,6 +330,42 @@ def test_what_is_no_data_set_of_tonic_is_refused():
         from_tonic("fake", Fake(), ticks=4, sizes=Sizes(train=100))
 
 
+class Broken(Fake):
+    """One whose recording 3 is something else, or cannot be read."""
+
+    def __init__(self, found):
+        super().__init__()
+        self.found = found
+
+    def __getitem__(self, i):
+        if i == 3 and isinstance(self.found, Exception):
+            raise self.found
+        return self.found if i == 3 else super().__getitem__(i)
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (ValueError("no events here"), "cannot be read.*no events here"),
+        (KeyError("times"), "cannot be read.*times"),
+        (zipfile.BadZipFile("not a zip file"), "cannot be read.*BadZipFile"),
+        (OSError("disk"), "cannot be read.*disk"),
+        ((recording(0),), "cannot be read"),
+        ((recording(0), "cat"), "has no class"),
+        ((recording(0)[:0], 1), "is empty"),
+        ((recording(0, sensor=(9, 4, 2)), 1), "leaves the sensor"),
+    ],
+    ids=str,
+)
+def test_a_recording_that_cannot_be_used_is_named(found, message):
+    sets = Fake(), Broken(found)
+    for train, test, part in ((*sets, "the test set of fake"), (*sets[::-1], "the training set of fake")):
+        with pytest.raises((DataError, EventsError), match=rf"(?s)ecording 3 of {part} {message}"):
+            from_tonic("fake", train, test, ticks=4)
+    with pytest.raises((DataError, EventsError), match=rf"(?s)ecording 3 of fake {message}"):
+        from_tonic("fake", sets[1], ticks=4)
+
+
 def test_labels_of_other_kinds_of_whole_numbers():
     for kind in (np.int32, np.array, lambda i: np.array([i])):
         data = from_tonic("fake", Fake(label=lambda i, kind=kind: kind(i % 3)), ticks=1)
@@ -333,12 +396,14 @@ def test_data_sets_through_tonic(monkeypatch, tmp_path, name):
     assert (data.ticks, data.name) == (4, name)
     assert asked == [(str(tmp_path), train) for train in ([True] if name == "dvs_cifar10" else [True, False])]
 
-    def broken(save_to, train=True):
-        raise OSError("no connection")
+    for cause in (OSError("no connection"), zipfile.BadZipFile("no connection")):
 
-    Datasets.SHD = Datasets.DVSGesture = Datasets.CIFAR10DVS = staticmethod(broken)
-    with pytest.raises(DataError, match="no connection"):
-        load(name, tmp_path)
+        def broken(save_to, train=True, cause=cause):
+            raise cause
+
+        Datasets.SHD = Datasets.DVSGesture = Datasets.CIFAR10DVS = staticmethod(broken)
+        with pytest.raises(DataError, match="no connection"):
+            load(name, tmp_path)
 
 
 @pytest.mark.data

@@ -154,21 +154,56 @@ def test_damaged_recordings_are_refused(raw, name, content, message):
 
 
 def test_the_first_release_has_no_changes_between_postures(tmp_path):
-    with pytest.raises(ConfigError, match="no changes between postures"):
-        load("uci_har", tmp_path, release="v1", postures="all")
+    for release in ("v1", "v1_subset"):
+        with pytest.raises(ConfigError, match="no changes between postures"):
+            load("uci_har", tmp_path, release=release, postures="all")
 
 
-@pytest.mark.parametrize(("release", "named"), [("hapt", "RawData/ of the HAPT"), ("v1", "Inertial Signals")])
+@pytest.mark.parametrize(
+    ("release", "named"),
+    [("hapt", "RawData/ of the HAPT"), ("v1", "Inertial Signals"), ("v1_subset", "har_windows.npz")],
+)
 def test_missing_files_are_refused_with_the_place_to_put_them(tmp_path, release, named):
     with pytest.raises(DataError, match=r"UCI-HAR.* is missing") as refusal:
         load("uci_har", tmp_path, release=release)
     assert named in refusal.value.expected
     assert "eventsim data" not in refusal.value.repair
+    assert "release=" not in refusal.value.repair
+
+
+def test_another_release_that_is_there_is_named(first):
+    folder, _ = first
+    with pytest.raises(DataError, match=r"no har_windows\.npz or RawData/labels\.txt or labels\.txt in") as refusal:
+        load("uci_har", folder)
+    assert f"{folder / 'UCI HAR Dataset' / 'train'}: release='v1'" in refusal.value.repair
+
+
+@pytest.mark.parametrize(
+    ("file", "releases"), [("har_windows.npz", ["v1_subset", "hapt"]), ("RawData/labels.txt", ["hapt"])]
+)
+def test_a_later_release_does_not_stand_in_for_the_first(tmp_path, file, releases):
+    path = tmp_path / "uci-har" / file
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    with pytest.raises(DataError, match=r"no train/y_train\.txt in") as refusal:
+        load("uci_har", tmp_path, release="v1")
+    assert refusal.value.repair.endswith(
+        "".join(f"; or take what is in {path.parent}: release={r!r}" for r in releases)
+    )
+
+
+def test_missing_text_files_are_refused_with_folders_that_there_are(first):
+    folder, _ = first
+    (folder / "UCI HAR Dataset" / "test" / "subject_test.txt").unlink()
+    with pytest.raises(DataError, match=r"no test/subject_test\.txt beside it") as refusal:
+        load("uci_har", folder, release="v1")
+    assert "UCI HAR Dataset/UCI HAR Dataset" not in str(refusal.value)
+    assert f"put them into {folder / 'UCI HAR Dataset'}," in refusal.value.repair
 
 
 def test_windows_with_another_checksum_are_refused(tmp_path):
     found = write_npz(tmp_path / "uci-har" / "har_windows.npz", start=np.arange(3))
-    for release in ("hapt", "v1"):
+    for release in ("hapt", "v1_subset"):
         with pytest.raises(DataError, match=found):
             load("uci_har", tmp_path, release=release)
 
@@ -181,7 +216,7 @@ def test_channels_without_deviation_are_refused():
 @pytest.mark.data
 @pytest.mark.parametrize(
     ("options", "counts", "classes"),
-    [({}, (7415, 2996), 6), ({"postures": "all"}, (7767, 3162), 12), ({"release": "v1"}, (2400, 950), 6)],
+    [({}, (7415, 2996), 6), ({"postures": "all"}, (7767, 3162), 12), ({"release": "v1_subset"}, (2400, 950), 6)],
 )
 def test_uci_har_is_uci_har(data_folder, options, counts, classes):
     found = load("uci_har", data_folder, **options)

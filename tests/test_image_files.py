@@ -166,6 +166,7 @@ def test_missing_files_are_refused_with_the_place_to_put_them(tmp_path, name):
     with pytest.raises(DataError, match="is missing") as refusal:
         load(name, tmp_path)
     assert f"put them into {tmp_path}" in refusal.value.repair
+    assert name != "cifar10" or refusal.value.given.startswith("neither data_batch_1.bin nor data_batch_1.npz in ")
     assert f"eventsim data {name} --into {tmp_path}" in refusal.value.repair
     with pytest.raises(DataError, match="data folder is missing"):
         load(name)

@@ -83,6 +83,12 @@ def test_a_split_by_patient_needs_records_of_both(beats):
             load("mitbih", beats[0], split="inter_patient", records=records)
 
 
+def test_records_of_neither_part_are_named_in_what_is_refused(beats):
+    with pytest.raises(ConfigError, match=r"4 records of DS1 set aside .* of 0 with 0 samples") as refusal:
+        load("mitbih", beats[0], split="inter_patient", records=(217,))
+    assert refusal.value.repair == "take more records of DS1"
+
+
 def test_beats_with_another_checksum_are_refused(beats):
     path = beats[0] / "mitbih" / "mitbih_beats.npz"
     path.write_bytes(path.read_bytes() + b"x")

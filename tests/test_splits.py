@@ -65,10 +65,19 @@ def test_more_than_there_is_is_refused(sizes):
         split("some", np.arange(10), np.arange(10, 15), 2, Sizes(*sizes))
 
 
-@pytest.mark.parametrize("wanted", [7, 1000])
-def test_validation_leaves_a_group_for_training(wanted):
-    with pytest.raises(ConfigError, match="groups that are left"):
-        grouped("some", np.arange(9), np.arange(9) // 3, 1, wanted)
+@pytest.mark.parametrize(
+    ("default", "wanted", "aside", "repair"),
+    [
+        (1, 7, "as many groups as hold 7 samples", "ask for fewer"),
+        (1, 1000, "as many groups as hold 1000 samples", "ask for fewer"),
+        (3, None, "3 groups", "take more groups"),
+    ],
+)
+def test_validation_leaves_a_group_for_training(default, wanted, aside, repair):
+    with pytest.raises(ConfigError, match="groups that are left") as refusal:
+        grouped("some", np.arange(9), np.arange(9) // 3, default, wanted)
+    assert refusal.value.given == f"{aside} set aside for validation, of 3 with 9 samples"
+    assert repair in refusal.value.repair
 
 
 X = np.random.default_rng(0).random((60, 4, 5))

@@ -80,6 +80,8 @@ def _cifar10(folder: Path | None, jpeg: bool, sizes: Sizes) -> Dataset:
         return _dataset(CIFAR10, [_binary(path, ROWS, (10,), 0) for path in paths], sizes)
     if CIFAR10.find(folder, *NPZ) is None:
         _refuse_pickles(CIFAR10, folder, "cifar-10-batches-py/data_batch_1", "data_batch_1")
+        if not jpeg:
+            raise CIFAR10.missing(folder, "neither data_batch_1.bin nor data_batch_1.npz")
     last = "test_jpeg.npz" if jpeg else "test_first1000.npz"
     paths = [CIFAR10.needed(folder, name) for name in [*list(NPZ)[:4], last]]
     return _dataset(CIFAR10, [_packed(path) for path in paths], sizes)

@@ -64,7 +64,7 @@ def from_tonic(
     ConfigError
         Ticks, slicing or span that cannot be, or more samples than there are.
     DataError
-        No recordings, or labels that are no whole numbers from 0.
+        No recordings, one that cannot be read, or labels that are no whole numbers from 0.
     EventsError
         A recording that is empty, unsorted, or does not fit the sensor.
     """
@@ -82,10 +82,12 @@ def from_tonic(
     slices = Slices((width, height, polarities if polarity else 1), ticks, slicing, span, pool)
     x = np.empty((sum(map(len, sets)), slices.size), np.uint8)
     labels, row = np.empty(len(x), np.int64), 0
-    for recordings in sets:
+    of = [name] if test is None else [f"the training set of {name}", f"the test set of {name}"]
+    for recordings, part in zip(sets, of, strict=True):
         for i in range(len(recordings)):
-            events, label = recordings[i]
-            x[row], labels[row] = slices(events, i), _label(name, label, i)
+            where = f"{i} of {part}"
+            events, label = _read(recordings, i, where)
+            x[row], labels[row] = slices(events, where), _label(label, where)
             row += 1
     cut = _split(name, len(train), len(x), sizes or Sizes())
     return Dataset(name, x, labels, *cut, image=slices.image, ticks=ticks)
@@ -108,11 +110,25 @@ def _check(name: str, recordings: object) -> None:
         )
 
 
-def _label(name: str, label: Any, where: int) -> int:
+def _read(recordings: Recordings, number: int, where: str) -> tuple[NDArray[np.void], Any]:
+    """A recording and its label."""
+    try:
+        events, label = recordings[number]
+    except Exception as cause:  # whatever a library says of a damaged file
+        raise DataError(
+            f"Recording {where} cannot be read.",
+            given=repr(cause),
+            expected="a pair of a structured array and a label",
+            repair="fetch the files again, or leave that recording out",
+        ) from cause
+    return events, label
+
+
+def _label(label: Any, where: str) -> int:
     label = label.item() if isinstance(label, np.ndarray) and label.size == 1 else label
     if not is_whole(label) or int(label) < 0:
         raise DataError(
-            f"Recording {where} of {name} has no class.",
+            f"Recording {where} has no class.",
             given=repr(label),
             expected="a whole number from 0",
             repair="target_transform=..., which numbers the classes",
@@ -205,10 +221,10 @@ def _tonic(name: str, folder: Path | None, *parts: dict[str, Any]) -> list[Recor
         )
     try:
         return [made(save_to=str(folder), **part) for part in parts]
-    except (OSError, RuntimeError) as cause:
+    except Exception as cause:  # whatever it says of a damaged file, or of no connection
         raise DataError(
             f"tonic cannot give {name}.",
-            given=f"{folder}: {cause}",
+            given=f"{folder}: {cause!r}",
             expected="the files of the data set, or a connection to download them",
             repair="put the files where tonic looks for them, in a folder of that name below the data folder",
         ) from None

@@ -55,14 +55,14 @@ class Place(NamedTuple):
             raise self.missing(folder, f"no {' or '.join(names)}")
         return found
 
-    def missing(self, folder: Path | None, given: str) -> DataError:
-        """What is said where files are missing."""
+    def missing(self, folder: Path | None, given: str, other: str = "") -> DataError:
+        """What is said where files are missing; ``other`` is another way out."""
         places = self.folders(folder)
         return DataError(
             f"A file of {self.title} is missing.",
             given=f"{given} in {', '.join(map(str, places))}",
             expected=self.files,
-            repair=f"put them into {places[0]}, or name their folder with --data{self._download(folder)}",
+            repair=f"put them into {places[0]}, or name their folder with --data{self._download(folder)}{other}",
         )
 
     def _download(self, folder: Path | None) -> str:

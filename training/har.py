@@ -19,6 +19,8 @@ NPZ = {"har_windows.npz": "ee28e5211d9c91344a37c1c2a92a538522c049dbcb974297363df
 """Windows with the signals that they are cut from, and its SHA-256."""
 V1_WINDOWS = {"train": 7352, "test": 2947}
 HAPT_WINDOWS = 10_929
+RAW = ("RawData/labels.txt", "labels.txt")
+FIRST = "train/y_train.txt"
 SUBJECTS = 4
 """Subjects for validation, of the 21 of the training set."""
 CHANNELS = tuple(f"{kind}_{axis}" for kind in ("body_acc", "body_gyro", "total_acc") for axis in "xyz")
@@ -33,8 +35,11 @@ V1 = Place(
     "uci_har",
     "UCI-HAR",
     ("UCI HAR Dataset", "uci-har"),
-    "train/ and test/ of the first release: Inertial Signals/*.txt, y_*.txt and subject_*.txt; or har_windows.npz",
+    "train/ and test/ of the first release: Inertial Signals/*.txt, y_*.txt and subject_*.txt",
 )
+
+
+Release = Literal["hapt", "v1", "v1_subset"]
 
 
 class Windows(NamedTuple):
@@ -55,7 +60,7 @@ class Windows(NamedTuple):
 def uci_har(
     folder: Path | None,
     *,
-    release: Literal["hapt", "v1"] = "hapt",
+    release: Release = "hapt",
     postures: Literal["basic", "all"] = "basic",
     train: int | None = None,
     validation: int | None = None,
@@ -66,16 +71,16 @@ def uci_har(
     release="hapt", the later release: har_windows.npz in uci-har/, or the publishers' RawData/ in "HAPT Data Set"/:
     7,415 windows and 2,996 for test, or with postures="all", which has the changes between postures as six more
     classes, 7,767 and 3,162. release="v1", the first release: train/ and test/ with their "Inertial Signals"/ in
-    "UCI HAR Dataset"/, 7,352 windows and 2,947; or har_windows.npz, which has 2,400 and 950 of them.
+    "UCI HAR Dataset"/, 7,352 windows and 2,947. release="v1_subset": 2,400 and 950 of these, which har_windows.npz has.
     """
-    if release == "v1" and postures == "all":
+    if release != "hapt" and postures == "all":
         raise ConfigError(
             "The first release has no changes between postures.",
-            given="release='v1', postures='all'",
+            given=f"release={release!r}, postures='all'",
             expected="postures='basic'",
             repair="leave postures out, or release",
         )
-    windows = _v1(folder) if release == "v1" else _hapt(folder)
+    windows = {"hapt": _hapt, "v1": _v1, "v1_subset": _v1_subset}[release](folder)
     asked = windows.labels <= (6 if postures == "basic" else 12)
     return _dataset(windows.only(asked), Sizes(train, validation, test))
 
@@ -83,7 +88,7 @@ def uci_har(
 def _dataset(windows: Windows, sizes: Sizes) -> Dataset:
     """Windows with a split in which no subject of validation is one of training."""
     order = shuffled("uci_har", np.flatnonzero(~windows.is_test))
-    order, held = grouped("uci_har", order, windows.subjects[order], SUBJECTS, sizes.validation)
+    order, held = grouped("uci_har", order, windows.subjects[order], SUBJECTS, sizes.validation, "subjects")
     parts = split("uci_har", order, np.flatnonzero(windows.is_test), held, sizes)
     x = standardised("uci_har", windows.x, parts.train)
     return Dataset("uci_har", x, windows.labels - 1, *parts, image=(1, LENGTH, len(CHANNELS)))
@@ -95,7 +100,10 @@ def _hapt(folder: Path | None) -> Windows:
         z = read_npz(path, HAPT.title, NPZ[path.name])
         subjects, is_test = z["subject"].astype(np.int64), z["is_test"]
         return Windows(_cut(z, z["start"]), z["label"].astype(np.int64), subjects, is_test)
-    labels = HAPT.needed(folder, "RawData/labels.txt", "labels.txt")
+    labels = HAPT.find(folder, *RAW)
+    if labels is None:
+        there = {"v1": V1.find(folder, FIRST)}
+        raise HAPT.missing(folder, "neither har_windows.npz nor RawData/labels.txt", _others(there))
     return Windows(*raw_windows(labels, HAPT_WINDOWS))
 
 
@@ -105,13 +113,26 @@ def _cut(z: dict[str, NDArray[Any]], start: NDArray[Any]) -> NDArray[np.float32]
     return signals[start[:, None] + np.arange(LENGTH)]
 
 
+def _others(there: dict[str, Path | None]) -> str:
+    """Releases of which files are there."""
+    return "".join(f"; or read {path}: release={name!r}" for name, path in there.items() if path)
+
+
 def _v1(folder: Path | None) -> Windows:
-    path = V1.find(folder, "train/y_train.txt")
-    if path is not None:
-        parts = [_text(path.parent.parent, name) for name in V1_WINDOWS]
-        return Windows(*(np.concatenate(both) for both in zip(*parts, strict=True)))
-    path = V1.needed(folder, *NPZ)
-    z = read_npz(path, V1.title, NPZ[path.name])
+    path = V1.find(folder, FIRST)
+    if path is None:
+        there = {"v1_subset": HAPT.find(folder, *NPZ), "hapt": HAPT.find(folder, *NPZ, *RAW)}
+        raise V1.missing(folder, f"no {FIRST}", _others(there))
+    absent = [name for part in V1_WINDOWS for name in _names(part) if not (path.parents[1] / name).is_file()]
+    if absent:
+        raise V1.missing(folder, f"{path}, but no {', '.join(absent)} beside it,")
+    parts = [_text(path.parents[1], part) for part in V1_WINDOWS]
+    return Windows(*(np.concatenate(both) for both in zip(*parts, strict=True)))
+
+
+def _v1_subset(folder: Path | None) -> Windows:
+    path = HAPT.needed(folder, *NPZ)
+    z = read_npz(path, HAPT.title, NPZ[path.name])
     start = np.concatenate([z["v1_start_train"], z["v1_start_test"]])
     labels = np.concatenate([z["v1_label_train"], z["v1_label_test"]]).astype(np.int64)
     order = np.argsort(z["start"])
@@ -120,14 +141,15 @@ def _v1(folder: Path | None) -> Windows:
     return Windows(_cut(z, start), labels, z["subject"][nearest].astype(np.int64), is_test)
 
 
-def _text(folder: Path, name: str) -> Windows:
+def _names(part: str) -> list[str]:
+    """Files of a part of the first release: labels, subjects, channels."""
+    signals = [f"Inertial Signals/{channel}" for channel in CHANNELS]
+    return [f"{part}/{name}_{part}.txt" for name in ("y", "subject", *signals)]
+
+
+def _text(folder: Path, part: str) -> Windows:
     """Training or test set of the first release."""
-    rows = V1_WINDOWS[name]
-    paths = [folder / name / f"{what}_{name}.txt" for what in ("y", "subject")]
-    paths += [folder / name / "Inertial Signals" / f"{channel}_{name}.txt" for channel in CHANNELS]
-    absent = [str(path.relative_to(folder)) for path in paths if not path.is_file()]
-    if absent:
-        raise V1.missing(folder, f"no {', '.join(absent)}")
+    rows, paths = V1_WINDOWS[part], [folder / name for name in _names(part)]
     tables = [read_table(path, 1 if i < 2 else LENGTH) for i, path in enumerate(paths)]
     for path, table, most in zip(paths, tables, (6, 30, *[None] * len(CHANNELS)), strict=True):
         known = most is None or bool(np.isin(table, np.arange(1, most + 1)).all())
@@ -136,4 +158,4 @@ def _text(folder: Path, name: str) -> Windows:
             raise damaged(path, given, f"{rows} rows" + (f" of whole numbers from 1 to {most}" if most else ""))
     x = np.stack(tables[2:], 2).astype(np.float32)
     labels, subjects = (table[:, 0].astype(np.int64) for table in tables[:2])
-    return Windows(x, labels, subjects, np.full(rows, name == "test"))
+    return Windows(x, labels, subjects, np.full(rows, part == "test"))

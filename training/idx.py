@@ -13,15 +13,22 @@ from numpy.typing import NDArray
 from eventsim.errors import DataError
 
 
-def read_idx(path: Path) -> NDArray[np.uint8]:
+def read_idx(path: Path, sha256: str | None = None) -> NDArray[np.uint8]:
     """Read an idx file of bytes (the format of MNIST), plain or packed with gzip.
+
+    Parameters
+    ----------
+    path : path
+    sha256 : str, optional
+        Of its content, unpacked, for what is refused.
 
     Raises
     ------
     DataError
         It is damaged or truncated, or no idx file.
     """
-    expected = "an idx file of unsigned bytes"
+    known = f", SHA-256 of its content, unpacked, {sha256}" if sha256 else ""
+    expected = f"an idx file of unsigned bytes{known}"
     repair = f"fetch {path.name} again from its publisher"
     raw = path.read_bytes()
     try:
@@ -39,7 +46,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         raise DataError(
             "A data file is truncated or too long.",
             given=f"{path} with {len(content) - header} bytes of data",
-            expected=f"{math.prod(shape)} bytes, as its header says: {shape}",
+            expected=f"{math.prod(shape)} bytes, as its header says: {shape}{known}",
             repair=repair,
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)

@@ -96,7 +96,7 @@ def fashion_mnist(
 def _from_idx(place: Place, files: Mapping[str, str], folder: Path | None, sizes: Sizes) -> Dataset:
     """A data set of four idx files; validation is a twelfth of the training set."""
     paths = {name: place.needed(folder, f"{name}.gz", name) for name in files}
-    arrays = {name: read_idx(path) for name, path in paths.items()}
+    arrays = {name: read_idx(path, files[name]) for name, path in paths.items()}
     for name, array in arrays.items():
         header = b"\0\0\x08" + bytes([array.ndim]) + np.array(array.shape, ">u4").tobytes()
         same(paths[name], place.title, digest(header + array.tobytes()), files[name])

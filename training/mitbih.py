@@ -112,5 +112,5 @@ def _random(beats: Beats, sizes: Sizes) -> Split:
 def _inter_patient(beats: Beats, sizes: Sizes) -> Split:
     """DS1 for training, of which some records are set aside for validation, DS2 for test."""
     order = shuffled("mitbih", np.flatnonzero(np.isin(beats.records, DS1)))
-    order, held = grouped("mitbih", order, beats.records[order], HELD, sizes.validation)
+    order, held = grouped("mitbih", order, beats.records[order], HELD, sizes.validation, "records of DS1")
     return carved("mitbih", order, np.flatnonzero(np.isin(beats.records, DS2)), held, sizes)

@@ -23,14 +23,14 @@ from eventsim.training.splits import Sizes, shuffled, split
 SIDE = 34
 """Pixels of the camera along each axis."""
 
-_NAME = re.compile(r"NMNIST/(Train|Test)/([0-9])/([0-9]+)\.bin")
+_NAME = re.compile(r"(?:^|/)(Train|Test)/([0-9])/([0-9]+)\.bin$")
 _EVENT = np.dtype([("t", np.int64), ("x", np.int16), ("y", np.int16), ("p", np.bool_)])
 _OVERFLOW, _WRAP = 240, 2**13
 _PLACE = Place(
     "nmnist",
     "N-MNIST",
     ("nmnist", "neuromorphic"),
-    "NMNIST/Train/<digit>/<number>.bin and NMNIST/Test/..., in a folder or in an archive nmnist*.tar*",
+    "Train/<digit>/<number>.bin and Test/..., in a folder, in NMNIST/ or in an archive nmnist*.tar*",
 )
 
 
@@ -79,7 +79,7 @@ class _Files:
     def open(self) -> Iterator[tuple[list[str], Iterator[bytes]]]:
         """Names of all recordings, and their contents one by one."""
         if self.path.is_dir():
-            paths = sorted(path for path in self.path.rglob("*.bin") if _NAME.search(path.as_posix()))
+            paths = sorted(path for path in self.path.glob("*/*/*.bin") if _NAME.search(path.as_posix()))
             yield [path.as_posix() for path in paths], (path.read_bytes() for path in paths)
             return
         try:
@@ -94,12 +94,20 @@ class _Files:
 def _found(folder: Path | None) -> _Files:
     """Where the recordings are."""
     for place in _PLACE.folders(folder):
-        if (place / "NMNIST").is_dir():
-            return _Files(place / "NMNIST")
+        for below in (place / "NMNIST", place):
+            if (below / "Train").is_dir():
+                return _Files(below)
         archives = sorted(path for path in place.glob("nmnist*.tar*") if path.is_file())
+        if len(archives) > 1:
+            raise DataError(
+                "There are several archives of N-MNIST.",
+                given=", ".join(map(str, archives)),
+                expected="one, or a folder Train beside a folder Test",
+                repair="move the others away",
+            )
         if archives:
             return _Files(archives[0])
-    raise _PLACE.missing(folder, "no folder NMNIST and no archive")
+    raise _PLACE.missing(folder, "no folder Train or NMNIST/Train, and no archive")
 
 
 def nmnist(
@@ -114,8 +122,10 @@ def nmnist(
 ) -> Dataset:
     """Handwritten digits before an event camera, N-MNIST: 34 x 34 x 2 in ticks, as many as there are files.
 
-    The publishers' folder NMNIST/, or an archive nmnist*.tar* of it, in nmnist/ or neuromorphic/. A tenth of the
-    training set is for validation. Ticks are of equal time, or with slicing="count" of equal numbers of events.
+    The folders Train/ and Test/ of the publishers' archives, unpacked in nmnist/ or nmnist/NMNIST/ or likewise in
+    neuromorphic/, or one archive nmnist*.tar* of both there. All recordings that are found are used, be it a part of
+    the published ones. A tenth of the training set is for validation. Ticks are of equal time, or with slicing="count"
+    of equal numbers of events.
     """
     slices = Slices((SIDE, SIDE, 2 if polarity else 1), ticks, slicing)
     with _found(folder).open() as (names, contents):
@@ -124,7 +134,7 @@ def nmnist(
         row = np.argsort(order)
         x = np.empty((len(names), slices.size), np.uint8)
         for i, content in enumerate(contents):
-            x[row[i]] = slices(decoded(content, names[i]))
+            x[row[i]] = slices(decoded(content, names[i]), names[i])
     training = len(names) - int(parts.sum())
     everything = np.arange(len(names))
     first = shuffled("nmnist", everything[:training])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from eventsim.checks import one_number
 from eventsim.errors import ConfigError
-from eventsim.recorded import Clock, Sensor, checked
+from eventsim.recorded import Clock, Sensor, Where, checked
 from eventsim.training.encode import check_ticks
 
 Slicing = Literal["time", "count"]
@@ -80,15 +80,15 @@ class Slices:
         """Counts of a recording."""
         return self.ticks * math.prod(self.image)
 
-    def __call__(self, recording: NDArray[np.void], where: int = 0) -> NDArray[np.uint8]:
+    def __call__(self, recording: NDArray[np.void], where: Where = 0) -> NDArray[np.uint8]:
         """Counts of events, shape (ticks * rows * columns * polarities,); more than 255 count as 255.
 
         Parameters
         ----------
         recording : structured array
             As :meth:`eventsim.Events.from_structured` takes it.
-        where : int
-            Its number, for what is refused.
+        where : int or str
+            Its number or name, for what is refused.
 
         Raises
         ------

@@ -71,7 +71,9 @@ def split(name: str, order: Samples, test: Samples, default: int, sizes: Sizes) 
     return Split(order[: wanted[0]], order[left:], test)
 
 
-def grouped(name: str, order: Samples, groups: ArrayLike, default: int, wanted: int | None) -> tuple[Samples, int]:
+def grouped(
+    name: str, order: Samples, groups: ArrayLike, default: int, wanted: int | None, kind: str = "groups"
+) -> tuple[Samples, int]:
     """Order of a training set in which whole groups are set aside for validation, and how many samples that are.
 
     Parameters
@@ -86,17 +88,20 @@ def grouped(name: str, order: Samples, groups: ArrayLike, default: int, wanted: 
         Number of groups that are set aside if no number of samples is asked for.
     wanted : int, optional
         Number of samples: as many groups as hold them are set aside, and what they hold beyond is left out.
+    kind : str
+        What the groups are, for what is refused.
     """
     groups = np.asarray(groups)
     which, sizes = np.unique(groups, return_counts=True)
     drawn = shuffled(f"{name}/groups", np.arange(len(which)))
     held = default if wanted is None else int(np.searchsorted(np.cumsum(sizes[drawn]), wanted)) + 1
     if held >= len(which):
+        aside = f"{held} {kind}" if wanted is None else f"as many {kind} as hold {wanted} samples"
         raise ConfigError(
             f"The split of {name} cannot be had.",
-            given=f"{wanted or default} for validation, which are {held} of {len(which)} groups",
-            expected="groups that are left for training",
-            repair="ask for fewer",
+            given=f"{aside} set aside for validation, of {len(which)} with {len(order)} samples",
+            expected=f"{kind} that are left for training",
+            repair=f"take more {kind}" if wanted is None else "ask for fewer samples for validation",
         )
     inside = np.isin(groups, which[drawn[:held]])
     aside = order[inside][:wanted]
