@@ -141,7 +141,7 @@ def test_the_channels_are_what_the_filters_pass():
         ("gyro_exp01_user01.txt", "1 2 3\n" * 599, "599 rows"),
         ("acc_exp01_user01.txt", "1 2\n" * 600, "shape"),
         ("gyro_exp01_user01.txt", None, "recording is missing"),
-        ("labels.txt", None, r"no RawData/labels\.txt"),
+        ("labels.txt", None, r"nor RawData/labels\.txt"),
     ],
 )
 def test_damaged_recordings_are_refused(raw, name, content, message):
@@ -173,9 +173,9 @@ def test_missing_files_are_refused_with_the_place_to_put_them(tmp_path, release,
 
 def test_another_release_that_is_there_is_named(first):
     folder, _ = first
-    with pytest.raises(DataError, match=r"no har_windows\.npz or RawData/labels\.txt or labels\.txt in") as refusal:
+    with pytest.raises(DataError, match=r"neither har_windows\.npz nor RawData/labels\.txt in") as refusal:
         load("uci_har", folder)
-    assert f"{folder / 'UCI HAR Dataset' / 'train'}: release='v1'" in refusal.value.repair
+    assert f"{folder / 'UCI HAR Dataset' / 'train' / 'y_train.txt'}: release='v1'" in refusal.value.repair
 
 
 @pytest.mark.parametrize(
@@ -187,9 +187,7 @@ def test_a_later_release_does_not_stand_in_for_the_first(tmp_path, file, release
     path.write_bytes(b"")
     with pytest.raises(DataError, match=r"no train/y_train\.txt in") as refusal:
         load("uci_har", tmp_path, release="v1")
-    assert refusal.value.repair.endswith(
-        "".join(f"; or take what is in {path.parent}: release={r!r}" for r in releases)
-    )
+    assert refusal.value.repair.endswith("".join(f"; or read {path}: release={name!r}" for name in releases))
 
 
 def test_missing_text_files_are_refused_with_folders_that_there_are(first):
