@@ -149,6 +149,7 @@ def shd(
     """Spoken digits in 700 channels of an artificial cochlea, Spiking Heidelberg Digits (Cramer et al. 2020).
 
     Read by tonic (extra events), which downloads them. Ticks are of 14 ms up to 1.4 s, unless asked for otherwise.
+    Validation is of speakers that are trained with.
     """
     sets = _tonic("SHD", folder, {"train": True}, {"train": False})
     return from_tonic("shd", *sets, ticks=ticks, span=span, pool=pool, sizes=Sizes(train, validation, test))
@@ -169,6 +170,7 @@ def dvs_gesture(
     """Gestures of hands and arms before an event camera, DVS128 Gesture (Amir et al. 2017): 11 kinds, 128 x 128 x 2.
 
     Read by tonic (extra events), which downloads them. Squares of 4 x 4 pixels become one, unless asked for otherwise.
+    Validation is of persons that are trained with.
     """
     sets = _tonic("DVSGesture", folder, {"train": True}, {"train": False})
     sizes = Sizes(train, validation, test)

@@ -57,13 +57,13 @@ def mitbih(
     validation: int | None = None,
     test: int | None = None,
 ) -> Dataset:
-    """Heart beats, MIT-BIH Arrhythmia Database: 109,448 of 256 ticks at 360 Hz, one lead, as N, S, V, F (and Q).
+    """Heart beats, MIT-BIH Arrhythmia Database: 101,409 of 256 ticks at 360 Hz, one lead, as N, S, V, F.
 
     mitbih_beats.npz in mitbih/; or PhysioNet's records, 100.dat, 100.hea, 100.atr and so on, in mitbih/records/ or
     mit-bih-arrhythmia-database-1.0.0/, which the library wfdb reads (extra ecg). split="random" takes a fifth of all
-    beats for test, of patients that are trained with; split="inter_patient" trains with the records of DS1 and tests
-    with those of DS2. With classes=5 the unclassifiable and paced beats, Q, are a class too. Other records than
-    those of records=[...] are left out.
+    beats for test, of patients that are trained with, and windows of neighbouring beats may overlap;
+    split="inter_patient" trains with the records of DS1 and tests with those of DS2. With classes=5 the unclassifiable
+    and paced beats, Q, are a class too, which makes 109,448. Other records than those of records=[...] are left out.
     """
     chosen = _chosen(records)
     beats = _beats(folder, chosen)
