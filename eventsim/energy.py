@@ -54,7 +54,8 @@ def energy(recording: Recording, costs: dict[str, Cost] | None = None) -> list[E
     -------
     list of EnergyLine
         Neuron drive counts the sum of I**2 over neurons and ticks, of all populations and models of neurons; every
-        spike of theirs is read out and reset once; periphery counts one read of a column and tick in which a spike arrived.
+        spike of theirs is read out and reset once; periphery counts one read of a column and tick in which a spike
+        arrived.
 
     Raises
     ------

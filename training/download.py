@@ -78,7 +78,7 @@ def download(
 
 
 def _archive(wanted: Download, address: str, into: Path, place: Path, progress: Progress) -> None:
-    """Download an archive and keep what is wanted of it, unless files of these names are there: they have no checksums."""
+    """Download an archive and keep what is wanted of it, unless files of these names are there, whatever they hold."""
     if all((place / member).is_file() for member in wanted.members):
         return
     store.check_new(place, OutputError)

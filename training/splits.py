@@ -96,10 +96,10 @@ def grouped(
     drawn = shuffled(f"{name}/groups", np.arange(len(which)))
     held = default if wanted is None else int(np.searchsorted(np.cumsum(sizes[drawn]), wanted)) + 1
     if held >= len(which):
-        aside = f"{held} {kind}" if wanted is None else f"as many {kind} as hold {wanted} samples"
+        wish = f"{held} {kind}" if wanted is None else f"as many {kind} as hold {wanted} samples"
         raise ConfigError(
             f"The split of {name} cannot be had.",
-            given=f"{aside} set aside for validation, of {len(which)} with {len(order)} samples",
+            given=f"{wish} set aside for validation, of {len(which)} with {len(order)} samples",
             expected=f"{kind} that are left for training",
             repair=f"take more {kind}" if wanted is None else "ask for fewer samples for validation",
         )
