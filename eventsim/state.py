@@ -13,11 +13,11 @@ from eventsim.errors import NetworkError
 from eventsim.kernels import frozen
 from eventsim.kernels.cycle import GROUP
 from eventsim.kernels.lazy import NEVER, WHEEL
-from eventsim.kernels.neuron import OSCILLATOR
+from eventsim.kernels.neuron import OSCILLATOR, DeviceArrays
 from eventsim.kernels.sweep import STRIP
 from eventsim.kernels.team import SYNC
 
-KEPT = ("x", "wait", "waiting", "activity", "fired", "n_fired")
+KEPT = ("x", "wait", "last", "waiting", "activity", "fired", "n_fired")
 """Arrays of the engine that all others follow from."""
 
 LATEST = 2**62
@@ -25,6 +25,8 @@ LATEST = 2**62
 
 _BUSIEST = 2**53
 """No memory holds as many synapses as would load a block that much."""
+
+_LINE = 64
 
 _REPAIR = "simulate(..., record=Record(state=True)).state of the run that is to be continued"
 
@@ -39,7 +41,7 @@ class NetworkState:
         Ticks since the samples were at rest; keys the random numbers.
     arrays : mapping of str to array, first axis the sample
         As the engine keeps them: positions ``x`` in kernel units, refractory ticks ``wait``, spikes that are on their
-        way in ``fired``, and when each neuron was last brought up to date in ``waiting``.
+        way in ``fired``, and when each neuron was last brought up to date in ``last``.
     """
 
     tick: int
@@ -58,6 +60,7 @@ def blank(net: frozen.Frozen) -> frozen.State:
     return frozen.State(
         x=np.zeros(n, net.rest.dtype),
         wait=np.zeros(n, np.int32),
+        lone=_on_lines(n if some else 0, frozen.lone_type(net.rest.dtype)),
         waiting=np.zeros(n if some else 0, frozen.WAITING),
         activity=np.zeros(blocks, frozen.ACTIVITY),
         fired=np.zeros(int((slots * net.populations["size"]).sum()), np.int32),
@@ -67,6 +70,13 @@ def blank(net: frozen.Frozen) -> frozen.State:
     )
 
 
+def _on_lines(n: int, dtype: np.dtype[np.void]) -> NDArray[np.void]:
+    """Zeros that begin with a line of memory."""
+    room = np.zeros(n * dtype.itemsize + _LINE, np.uint8)
+    skip = -room.ctypes.data % _LINE
+    return room[skip : skip + n * dtype.itemsize].view(dtype)
+
+
 def scratch(net: frozen.Frozen) -> frozen.Scratch:
     """Room for a thread to work in."""
     size, dtype = int((net.blocks["last"] - net.blocks["first"]).max()), net.rest.dtype
@@ -74,11 +84,13 @@ def scratch(net: frozen.Frozen) -> frozen.Scratch:
         total=np.zeros(size, dtype),
         drive=np.zeros(size, dtype),
         marks=np.zeros(size + 64, np.uint8),
-        touched=np.empty(size, np.int32),
+        touched=np.empty(size + 3, np.int32),
         reached=np.empty(size, dtype),
-        gain=np.empty(STRIP, dtype),
-        threshold=np.empty(STRIP, dtype),
-        reset=np.empty(STRIP, dtype),
+        x=np.empty(STRIP, dtype),
+        wait=np.empty(STRIP, np.int32),
+        ticks=np.empty(STRIP, dtype),
+        push=np.empty(size, dtype),
+        devices=DeviceArrays(*(np.empty(STRIP, dtype) for _ in DeviceArrays._fields)),
         factor=np.empty(STRIP, np.float32),
         words=np.empty(STRIP + 2 * GROUP, np.uint32),
     )
@@ -87,18 +99,18 @@ def scratch(net: frozen.Frozen) -> frozen.Scratch:
 def many(net: frozen.Frozen, samples: int) -> dict[str, NDArray[np.generic]]:
     """Room for the states of some samples."""
     one = blank(net)
-    return {name: np.zeros((samples, *getattr(one, name).shape), getattr(one, name).dtype) for name in KEPT}
+    return {name: np.zeros((samples, *array.shape), array.dtype) for name, array in kept(one).items()}
 
 
 def kept(state: frozen.State) -> dict[str, NDArray[np.generic]]:
     """The arrays of one sample that all others follow from."""
-    return {name: getattr(state, name) for name in KEPT}
+    return {name: state.lone["last"] if name == "last" else getattr(state, name) for name in KEPT}
 
 
 def fill(state: frozen.State, arrays: Mapping[str, NDArray[np.generic]]) -> None:
     """Copy what :func:`kept` gave into the arrays of the engine."""
-    for name in KEPT:
-        getattr(state, name)[...] = arrays[name]
+    for name, array in kept(state).items():
+        array[...] = arrays[name]
 
 
 def load(state: frozen.State, arrays: Mapping[str, NDArray[np.generic]], sample: int) -> None:
@@ -108,8 +120,8 @@ def load(state: frozen.State, arrays: Mapping[str, NDArray[np.generic]], sample:
 
 def save(state: frozen.State, arrays: Mapping[str, NDArray[np.generic]], sample: int) -> None:
     """Copy the arrays of the engine into the state of a sample."""
-    for name in KEPT:
-        arrays[name][sample] = getattr(state, name)
+    for name, array in kept(state).items():
+        arrays[name][sample] = array
 
 
 def check(net: frozen.Frozen, state: NetworkState, samples: int) -> None:
@@ -184,8 +196,8 @@ def _check_waiting(net: frozen.Frozen, arrays: Mapping[str, NDArray[Any]], tick:
     if not alone.any():
         return
     read = np.repeat(alone, net.blocks["last"] - net.blocks["first"], axis=1)
-    last, due = arrays["waiting"]["last"], arrays["waiting"]["due"]
-    _within("waiting['last']", last, -1, tick - 1, "a tick before that of the state", read)
+    last, due = arrays["last"], arrays["waiting"]["due"]
+    _within("last", last, -1, tick - 1, "a tick before that of the state", read)
     late = "a tick from that of the state on, or NEVER"
     _within("waiting['due']", due, tick, np.iinfo(np.int64).max, late, read & (due != NEVER))
 

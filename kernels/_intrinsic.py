@@ -30,22 +30,35 @@ def bits(context, x):
 
 @intrinsic
 def lowest(context, word):
-    """Number of the lowest bit of a uint64 that is set; one has to be."""
+    """Number of the lowest bit of a uint64 that is set, 64 if none is."""
 
     def generate(context, builder, signature, arguments):
-        return builder.cttz(arguments[0], ir.IntType(1)(1))
+        return builder.cttz(arguments[0], ir.IntType(1)(0))
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic
+def population(context, word):
+    """How many bits of a uint64 are set."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.ctpop(arguments[0])
 
     return types.int64(types.uint64), generate
 
 
 @intrinsic
 def power_of_two(context, shifted):
-    """2**n as float32, where ``shifted`` is 1.5 * 2**23 + n."""
+    """2**n, where ``shifted`` is 1.5 * 2**23 + n as float32 or 1.5 * 2**52 + n as float64."""
+    width, mantissa, excess, shift = (32, 23, 127, 0x4B400000)
+    if shifted == types.float64:
+        width, mantissa, excess, shift = (64, 52, 1023, 0x4338000000000000)
 
     def generate(context, builder, signature, arguments):
-        whole = ir.IntType(32)
+        whole = ir.IntType(width)
         word = builder.bitcast(arguments[0], whole)
-        exponent = builder.add(word, whole(127 - 0x4B400000))
-        return builder.bitcast(builder.shl(exponent, whole(23)), ir.FloatType())
+        exponent = builder.add(word, whole(excess - shift))
+        return builder.bitcast(builder.shl(exponent, whole(mantissa)), arguments[0].type)
 
-    return types.float32(types.float32), generate
+    return shifted(shifted), generate

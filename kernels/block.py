@@ -13,16 +13,17 @@ from eventsim.kernels._memory import cut, line
 from eventsim.kernels.collect import list_marked, list_spikes
 from eventsim.kernels.delivery import arrivals, deliver
 from eventsim.kernels.frozen import RELAY, model_of, row_of
-from eventsim.kernels.lazy import catch_up, mark_due, settle, step_touched, watch_touched
+from eventsim.kernels.lazy import catch_up, mark_due, settle
 from eventsim.kernels.neuron import readout_tick
 from eventsim.kernels.sweep import square, sweep
 from eventsim.kernels.synapse import wipe
+from eventsim.kernels.touched import step_touched, watch_touched
 
 _MEMORY = 16
 """Ticks over which arrivals are averaged."""
 
-_BUSY, _QUIET = 80, 160
-"""A block is swept once a spike arrives at one in 80 neurons in a tick, until it is less than one in 160: to bring one
+_BUSY, _QUIET = 14, 20
+"""A block is swept once a spike arrives at one in 14 neurons in a tick, until it is less than one in 20: to bring one
 neuron up to date takes as long as a step of that many in a row."""
 
 
@@ -62,12 +63,12 @@ def columns(net, state, pop, block, now, room, out, probes, b):
 
 
 @jit
-def _squares(bias, drive, touched):
-    """Sum of the squared drive where only the ``touched`` have another one than their bias."""
+def _squares(bias, push, touched):
+    """Sum of the squared drive where only the ``touched`` have another one, ``push``, than their bias."""
     total = square(bias)
-    for j in touched:
-        now = np.float64(drive[j] + bias[j])
-        total += now * now - np.float64(bias[j]) * np.float64(bias[j])
+    for i in range(touched.size):
+        now, alone = np.float64(push[i]), np.float64(bias[touched[i]])
+        total += now * now - alone * alone
     return total
 
 
@@ -79,14 +80,12 @@ def _some(net, pop, here, row, now, room, marks, probes, b, frame, out):
         probes.column_reads[b, here] += count
     if pop.restless and mark_due(row, now, marks):
         count = list_marked(marks, marks.size, 0, room.touched, 0)
-    touched, drive, first = cut(room.touched, 0, count), room.drive, net.blocks[here].first
-    fired = step_touched(pop, row, first - pop.start, now, touched, drive, room.reached, out)
+    touched, first = cut(room.touched, 0, count), net.blocks[here].first
+    fired = step_touched(pop, row, first - pop.start, now, touched, room, out)
     watch, end = probes.watched[here], probes.watched[here + 1]
-    watch_touched(model_of(pop), row, first, now, touched, drive, room.reached, probes, watch, end, frame)
+    watch_touched(model_of(pop), row, first, now, touched, room.push, room.reached, probes, watch, end, frame)
     if probes.drive_squared.shape[1]:
-        probes.drive_squared[b, here] += _squares(row.bias, drive, touched)
-    for j in touched:
-        drive[j] = 0
+        probes.drive_squared[b, here] += _squares(row.bias, room.push, touched)
     wipe(marks)
     return fired
 

@@ -15,7 +15,7 @@ from eventsim.kernels._jit import jit
 from eventsim.kernels._memory import cut, lend
 from eventsim.kernels.block import columns, neurons
 from eventsim.kernels.frozen import GENERATOR, READOUT, SOURCE, row_of
-from eventsim.kernels.lazy import relink, settle
+from eventsim.kernels.lazy import leave, relink, settle, show
 from eventsim.kernels.neuron import Key
 from eventsim.kernels.sources import emit, generate
 from eventsim.kernels.team import meet, share
@@ -115,6 +115,11 @@ def run(net, state, room, offsets, addresses, span, seed, rank, team, probes):
                 if pop.kind == READOUT:
                     for j in range(pop.size):
                         probes.readout[b, pop.readout + j] = state.x[pop.start + j]
+    for pop in net.populations:
+        low, high = share(pop.blocks, rank, team)
+        for here in range(pop.first_block + low, pop.first_block + high):
+            if net.blocks[here].waits and not state.activity[here].swept:
+                show(handle(row_of(net, state, here)))
 
 
 @jit
@@ -124,4 +129,6 @@ def resume(net, state):
     for pop in net.populations:
         for here in range(pop.first_block, pop.first_block + pop.blocks):
             if net.blocks[here].waits:
-                relink(handle(row_of(net, state, here)))
+                row = handle(row_of(net, state, here))
+                leave(row)
+                relink(row)

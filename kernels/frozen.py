@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from eventsim.kernels._jit import jit
 from eventsim.kernels._memory import cut, line
@@ -83,7 +83,6 @@ WAY = np.dtype(
 
 WAITING = np.dtype(
     [
-        ("last", np.int64),  # tick to whose end a neuron was brought
         ("due", np.int64),  # tick in which it may fire by itself, or NEVER
         ("after", np.int64),  # neighbours on the list of that tick
         ("ahead", np.int64),
@@ -103,6 +102,16 @@ COLUMNS = np.dtype(
         ("logged", np.int64),  # in ``Probes.log``, or -1
     ]
 )
+
+
+def lone_type(dtype: DTypeLike) -> np.dtype[np.void]:
+    """A neuron that is left alone, in one line of memory: tick to whose end it was brought, position and device."""
+    names = ("x", "a", "b", "gain", "threshold", "reset")
+    return np.dtype([("last", np.int64), *((name, dtype) for name in names), *_padding(dtype)])
+
+
+def _padding(dtype: DTypeLike) -> list[tuple[str, DTypeLike]]:
+    return [] if np.dtype(dtype) == np.float32 else [("unused", np.int64)]
 
 
 class Frozen(NamedTuple):
@@ -147,8 +156,11 @@ class State(NamedTuple):
     """(neurons,) position after reset, integrated drive of a readout."""
     wait: NDArray[np.int32]
     """(neurons,) refractory ticks that are left."""
+    lone: NDArray[np.void]
+    """(neurons,) of :func:`lone_type`, not read in blocks that are swept; empty if no block may wait. Who is left alone
+    stands here, and in ``x`` only between runs."""
     waiting: NDArray[np.void]
-    """(neurons,) of WAITING, not read in blocks that are swept; empty if no block may wait."""
+    """(neurons,) of WAITING, where ``lone`` is."""
     activity: NDArray[np.void]
     """(blocks,) of ACTIVITY"""
     fired: NDArray[np.int32]
@@ -205,13 +217,17 @@ class Scratch(NamedTuple):
     marks: NDArray[np.uint8]
     """1 for neurons that something reached, 0 between blocks; up to a multiple of 64."""
     touched: NDArray[np.int32]
-    """The list of them, ascending."""
+    """The list of them, ascending; three more than a block."""
     reached: NDArray[np.floating]
     """Positions before reset, of a strip or in the order of that list."""
-    gain: NDArray[np.floating]
-    threshold: NDArray[np.floating]
-    reset: NDArray[np.floating]
-    """Of a strip, or of those who may have fired, in the tick: under cycle-to-cycle variation different every time."""
+    x: NDArray[np.floating]
+    wait: NDArray[np.int32]
+    ticks: NDArray[np.floating]
+    """Of neurons that something reached, gathered into a strip: what a strip of :mod:`eventsim.kernels.touched` has."""
+    push: NDArray[np.floating]
+    """Their drive, with bias, in the order of ``touched``."""
+    devices: DeviceArrays
+    """Of them too; or of a strip, or of those who may have fired, as cycle-to-cycle variation makes them in a tick."""
     factor: NDArray[np.float32]
     words: NDArray[np.uint32]
     """Random, with room for the rest of the groups that share them."""
@@ -238,6 +254,7 @@ class Row(NamedTuple):
     bias: NDArray[np.floating]
     devices: DeviceArrays
     restless: NDArray[np.bool_]
+    lone: NDArray[np.void]
     waiting: NDArray[np.void]
     wheel: NDArray[np.int64]
 
@@ -247,13 +264,15 @@ def row_of(net, state, here):
     """Block ``here``, as views."""
     block = net.blocks[here]
     first, last = block.first, block.last
+    begin, end = (first, last) if block.waits else (0, 0)
     return Row(
         cut(state.x, first, last),
         cut(state.wait, first, last),
         cut(net.bias, first, last),
         device_row(net.devices, first, last),
         cut(net.restless, first, last),
-        cut(state.waiting, first if block.waits else 0, last if block.waits else 0),
+        cut(state.lone, begin, end),
+        cut(state.waiting, begin, end),
         line(state.wheel, here if block.waits else 0),
     )
 

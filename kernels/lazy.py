@@ -12,19 +12,15 @@ import math
 import numpy as np
 
 from eventsim.kernels._jit import jit
-from eventsim.kernels._memory import fetch
 from eventsim.kernels.frozen import model_of
-from eventsim.kernels.neuron import LEAKY, SKYRMION, below, flow, left_by, passage
-from eventsim.kernels.riccati import riccati_step
-from eventsim.kernels.synapse import lower_bound
+from eventsim.kernels.models import leaky_rest
+from eventsim.kernels.neuron import LEAKY, SKYRMION, below, passage
+from eventsim.kernels.riccati import riccati_rest, riccati_step
 
 WHEEL = 256
 """Lists of a wheel."""
 
 NEVER = -1
-
-_AHEAD = 12
-"""Neurons that are asked for before they are needed: each one is somewhere in memory."""
 
 _RELATIVE, _ABSOLUTE = 2.0**-8, 2.0**-5
 """A neuron is looked at that much before it should fire: rounding must not make it late, and early costs one look."""
@@ -36,12 +32,30 @@ def can_wait(kind: int) -> bool:
 
 
 @jit
+def rest_sweep(kind, x, ticks, devices):
+    """Let a row of skyrmions or leaky neurons move for some ``ticks`` each, a float array, without drive."""
+    if kind == SKYRMION:
+        for j in range(x.size):
+            x[j] = riccati_rest(x[j], ticks[j], devices.a[j])
+    else:
+        for j in range(x.size):
+            x[j] = leaky_rest(x[j], ticks[j], devices.b[j])
+
+
+@jit
 def advance(kind, x, ticks, drive, a, b, gain):
-    """Position after a number of ticks of constant drive; for the skyrmion by its scaling law x(n t) = X(t)/n."""
+    """Position of a skyrmion or leaky neuron after some ticks of constant drive; without, that of :func:`rest_sweep`.
+
+    For the skyrmion by its scaling law x(n t) = X(t)/n.
+    """
     f = type(x)
     n = f(ticks)
     if kind == SKYRMION:
+        if drive == f(0.0) and a > f(0.0):
+            return riccati_rest(x, n, a)
         return riccati_step(n * x, n * n * gain * drive, n * a) / n
+    if drive == f(0.0):
+        return leaky_rest(x, n, b)
     push = n if b == f(0.0) else math.expm1(-b * n) / math.expm1(-b)
     return x * math.exp(-b * n) + gain * drive * push
 
@@ -58,25 +72,40 @@ def idle(model, x, wait, ticks, drive, a, b, gain, threshold, reset):
 
 
 @jit
-def _idle(model, row, j, ticks):
-    """:func:`idle` of neuron j of a block."""
-    d, wait = row.devices, row.wait[j] if model.hold else np.int32(0)
-    return idle(model, row.x[j], wait, ticks, row.bias[j], d.a[j], d.b[j], d.gain[j], d.threshold[j], d.reset[j])
+def idle_until(model, row, j, now):
+    """:func:`idle` of neuron j of a block until the end of tick ``now``."""
+    d, wait = row.lone[j], row.wait[j] if model.hold else np.int32(0)
+    return idle(model, d.x, wait, now - d.last, row.bias[j], d.a, d.b, d.gain, d.threshold, d.reset)
 
 
 @jit
 def catch_up(model, row, now):
-    """Bring all neurons of a row to the end of tick ``now``."""
+    """Bring all neurons of a row to the end of tick ``now``, after which they are not left alone any more."""
     for j in range(row.x.size):
-        x, wait = _idle(model, row, j, now - row.waiting[j].last)
-        row.x[j], row.wait[j], row.waiting[j].last = x, wait, now
+        row.x[j], row.wait[j] = idle_until(model, row, j, now)
+
+
+@jit
+def leave(row):
+    """Leave all neurons of a row alone, as they are."""
+    x, d, lone = row.x, row.devices, row.lone
+    for j in range(x.size):
+        lone[j].x, lone[j].a, lone[j].b, lone[j].gain = x[j], d.a[j], d.b[j], d.gain[j]
+        lone[j].threshold, lone[j].reset = d.threshold[j], d.reset[j]
+
+
+@jit
+def show(row):
+    """Write down where the neurons of a row that is left alone were when something reached them last."""
+    for j in range(row.x.size):
+        row.x[j] = row.lone[j].x
 
 
 @jit
 def next_firing(model, row, j, now):
     """The tick after ``now`` in which neuron j is to be looked at because it may fire by itself, or NEVER."""
-    d, f = row.devices, type(row.x[j])
-    ticks = passage(model.kind, row.x[j], row.bias[j], d.a[j], d.b[j], d.gain[j], d.reset[j], d.threshold[j])
+    d, f = row.lone[j], type(row.x[j])
+    ticks = passage(model.kind, d.x, row.bias[j], d.a, d.b, d.gain, d.reset, d.threshold)
     early = ticks * f(1 - _RELATIVE) - f(_ABSOLUTE)
     if not early < f(2.0**30):
         return np.int64(NEVER)
@@ -115,7 +144,7 @@ def link(row, j, tick):
 def look_ahead(model, row, j, now):
     """Put neuron j, brought to the end of tick ``now``, on the list of the tick in which it may fire by itself."""
     unlink(row, j)
-    if row.restless[j] or row.x[j] >= row.devices.threshold[j]:
+    if row.restless[j] or row.lone[j].x >= row.lone[j].threshold:
         link(row, j, next_firing(model, row, j, now))
 
 
@@ -124,9 +153,10 @@ def settle(pop, row, now):
     """Make ready to be left alone: all neurons stand at the end of tick ``now``."""
     for i in range(WHEEL):
         row.wheel[i] = -1
+    leave(row)
     for j in range(row.x.size):
         row.waiting[j].due = NEVER
-        row.waiting[j].last = now
+        row.lone[j].last = now
         if pop.restless:
             look_ahead(model_of(pop), row, j, now)
 
@@ -149,83 +179,3 @@ def mark_due(row, now, marks):
             marks[j], some = 1, True
         j = row.waiting[j].after
     return some
-
-
-@jit
-def _fetch(x, waiting, bias, d, j):
-    """Ask for what is known of neuron j, which stands in as many places as there are arrays."""
-    fetch(x, j)
-    fetch(waiting, j)
-    fetch(bias, j)
-    fetch(d.a, j)
-    fetch(d.b, j)
-    fetch(d.gain, j)
-    fetch(d.threshold, j)
-    fetch(d.reset, j)
-
-
-@jit
-def step_touched(pop, row, first, now, touched, drive, reached, out):
-    """Bring the ``touched`` neurons of a block up to date and step them.
-
-    Parameters
-    ----------
-    pop : record of POPULATION
-    row : Row
-    first : int
-        Number of the first neuron of the block.
-    now : int
-        Tick.
-    touched : int32 array, shape (n,)
-        Ascending.
-    drive : float array, shape (neurons of the block,)
-        Without bias.
-    reached : float array, shape (at least n,)
-        Written: positions before reset, in the order of ``touched``.
-    out : int32 array
-        Written: who fired, ascending.
-
-    Returns
-    -------
-    int
-        How many fired.
-    """
-    model, d, fired, wait = model_of(pop), row.devices, 0, np.int32(0)
-    x, waiting, bias, held = row.x, row.waiting, row.bias, row.wait
-    for i in range(min(_AHEAD, touched.size)):
-        _fetch(x, waiting, bias, d, touched[i])
-    for i in range(touched.size):
-        if i + _AHEAD < touched.size:
-            _fetch(x, waiting, bias, d, touched[i + _AHEAD])
-        j = np.int64(touched[i])
-        a, b, gain, threshold, reset = d.a[j], d.b[j], d.gain[j], d.threshold[j], d.reset[j]
-        if model.hold:
-            wait = held[j]
-        before, wait = idle(model, x[j], wait, now - 1 - waiting[j].last, bias[j], a, b, gain, threshold, reset)
-        if wait > 0:
-            y, wait = below(before, threshold, reset), wait - np.int32(1)
-        else:
-            y = flow(model.kind, before, drive[j] + bias[j], a, b, gain, reset)
-            if y >= threshold:
-                out[fired] = first + j
-                fired += 1
-                wait = np.int32(model.hold)
-        reached[i], x[j], waiting[j].last = y, left_by(model, y, threshold, reset), now
-        if model.hold:
-            held[j] = wait
-        if pop.restless:
-            look_ahead(model, row, j, now)
-    return fired
-
-
-@jit
-def watch_touched(model, row, first, now, touched, drive, reached, probes, watch, end, frame):
-    """Write down drive and membrane of the watched neurons of a block, those that were left alone too."""
-    for w in range(watch, end):
-        j = probes.neuron[w] - first
-        i = lower_bound(touched, j)
-        if i < touched.size and touched[i] == j:
-            probes.drive[frame, w], probes.membrane[frame, w] = drive[j] + row.bias[j], reached[i]
-        else:
-            probes.drive[frame, w] = row.bias[j]
-            probes.membrane[frame, w], _ = _idle(model, row, j, now - row.waiting[j].last)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 
-from eventsim.kernels._jit import jit
+from eventsim.kernels._jit import inline, jit
+from eventsim.kernels.decay import decay
 
 _ROUNDS = 60
 
@@ -21,9 +22,16 @@ def leaky_step(x, drive, a, gain):
     return x * a + gain * drive
 
 
+@inline
+def leaky_rest(x, ticks, b):
+    """Position after any number of ticks without drive; ``b`` = dt/tau, 0 without leak."""
+    left, _ = decay(b * ticks)
+    return x * left
+
+
 @jit
 def leaky_passage(x, drive, b, gain, threshold):
-    """B = dt/tau, 0 without leak."""
+    """``b`` as for :func:`leaky_rest`."""
     f = type(x)
     if x >= threshold:
         return f(0.0)

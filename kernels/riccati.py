@@ -28,6 +28,7 @@ from numba.extending import overload
 
 from eventsim.kernels._intrinsic import fma
 from eventsim.kernels._jit import inline
+from eventsim.kernels.decay import decay
 
 # Pade quotients of G(d) = tanh(sqrt d)/sqrt d, numerator A and denominator B with constant term 1, and the largest |d|
 # they serve: [2/2] for float32 (relative error 5e-8 there), [4/4] for float64 (9e-17). B is positive for d > -2.46.
@@ -145,6 +146,16 @@ def riccati_step(x, q, h):
     if abs(d) <= near_limit(d):
         return reached if den > f(0.0) else f(_INF)
     return far_step(x, q, h, d)
+
+
+@inline
+def riccati_rest(x, ticks, h):
+    """Position after any number of ticks without drive, q = 0, for h > 0; ``inf`` if it ran away. No branch."""
+    f = type(x)
+    unstable = h + h
+    left, gone = decay(unstable * ticks)
+    den = fma(-x, gone, unstable)
+    return x * (unstable * left / den) if den > f(0.0) else f(_INF)
 
 
 @inline

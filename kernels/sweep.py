@@ -34,15 +34,15 @@ def _devices_now(net, pop, first, devices, counter, room):
             continue
         cycle.fill(net.cycle[i], pop.cycle_seed, net.cycle_stream[i], number, counter, room.words, factor)
         if which == GAIN:
-            gain = cut(room.gain, 0, size)
+            gain = cut(room.devices.gain, 0, size)
             for j in range(size):
                 gain[j] = devices.gain[j] * factor[j]
         elif which == THRESHOLD:
-            threshold = cut(room.threshold, 0, size)
+            threshold = cut(room.devices.threshold, 0, size)
             for j in range(size):
                 threshold[j] = devices.threshold[j] * factor[j]
         else:
-            reset, spread = cut(room.reset, 0, size), cut(net.spread, first, first + size)
+            reset, spread = cut(room.devices.reset, 0, size), cut(net.spread, first, first + size)
             for j in range(size):
                 reset[j] = devices.reset[j] + spread[j] * (factor[j] - np.float32(1.0))
     return DeviceArrays(devices.a, devices.b, gain, threshold, reset)
@@ -54,7 +54,7 @@ def _list(net, pop, devices, reached, first, room, out, count):
     threshold = devices.threshold
     for i in range(pop.first_cycle, pop.last_cycle):
         if net.cycle_of[i] == THRESHOLD and pop.hold == 0:
-            least, threshold = cycle.least(net.cycle[i]), cut(room.threshold, 0, reached.size)
+            least, threshold = cycle.least(net.cycle[i]), cut(room.devices.threshold, 0, reached.size)
             for j in range(reached.size):
                 threshold[j] = devices.threshold[j] * least
     return list_spikes(reached, threshold, first, out, count)
@@ -69,7 +69,7 @@ def _decide(net, pop, here, row, counter, room, out, count):
     model, x, first, n = model_of(pop), row.x, net.blocks[here].first - pop.start, 0
     for begin in range(0, count, STRIP):
         some = cut(out, begin, min(begin + STRIP, count))
-        threshold, reset = cut(room.threshold, 0, some.size), cut(room.reset, 0, some.size)
+        threshold, reset = cut(room.devices.threshold, 0, some.size), cut(room.devices.reset, 0, some.size)
         _limits(row.devices, x, first, some, threshold, reset)
         if pop.first_cycle < pop.last_cycle:
             _limits_now(net, pop, some, counter, room, threshold, reset)

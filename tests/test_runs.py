@@ -128,7 +128,7 @@ def test_neurons_that_nothing_reaches_are_left_alone():
     )
     state = run(network, Events([0], [2], [0], (1, 30, 40))).state.arrays
     assert state["activity"]["swept"][0, network.frozen.populations["first_block"][1]] == 0
-    last = state["waiting"]["last"][0, 40:]
+    last = state["last"][0, 40:]
     assert set(last.tolist()) == {-1, 2}
     assert np.count_nonzero(last == 2) <= 3
 
@@ -241,9 +241,8 @@ def assert_cut(network, events, at, **options):
         assert parts[-1].readout[name].tobytes() == mean.tobytes()
     for name in ("x", "wait"):
         assert state.arrays[name].tobytes() == whole.state.arrays[name].tobytes()
-    for name in ("waiting", "activity"):
-        assert np.array_equal(state.arrays[name]["last" if name == "waiting" else "swept"],
-                              whole.state.arrays[name]["last" if name == "waiting" else "swept"])  # fmt: skip
+    assert np.array_equal(state.arrays["last"], whole.state.arrays["last"])
+    assert np.array_equal(state.arrays["activity"]["swept"], whole.state.arrays["activity"]["swept"])
 
 
 @given(st.data(), st.sampled_from(["single", "double"]), st.integers(1, min(2, cores())))

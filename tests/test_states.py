@@ -86,7 +86,7 @@ def damages(net, state, rng):
     alone = left_alone(net, state)
     if alone:
         at = alone[rng.integers(len(alone))]
-        out += [("waiting", "last", at, value) for value in (tick, -2, 2**62, -(2**63))]
+        out += [("last", None, at, value) for value in (tick, -2, 2**62, -(2**63))]
         out += [("waiting", "due", at, value) for value in (tick - 1, -2, -(2**63))]
     return out
 
@@ -108,8 +108,8 @@ def with_rubbish(net, state, rng):
     unread = np.ones(arrays["waiting"].shape, bool)
     for at in left_alone(net, state) if unread.size else []:
         unread[at] = False
-    for field in ("last", "due"):
-        arrays["waiting"][field][unread] = rng.integers(-(2**62), 2**62, np.count_nonzero(unread))
+    for values in (arrays["last"], arrays["waiting"]["due"]):
+        values[unread] = rng.integers(-(2**62), 2**62, np.count_nonzero(unread))
     for field in ("after", "ahead"):
         arrays["waiting"][field] = rng.integers(-(2**62), 2**62, unread.shape)
     return NetworkState(state.tick, arrays)
