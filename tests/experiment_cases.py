@@ -67,6 +67,7 @@ stage = "plain"
 case = "few"
 
 [quick]
+batch = 50
 epochs = { teacher = 1, distilled = 1 }
 cases = ["many"]
 stages = ["distilled"]

@@ -94,7 +94,8 @@ def test_recipes_of_cases_seeds_and_forms(small):
     quick = small.recipe(many, 0, quick=True)
     assert [stage.name for stage in quick.stage] == ["teacher", "distilled"]
     assert quick.data.train == 300
-    assert [stage.plan().epochs for stage in quick.stage] == [1, 1]
+    assert [(stage.plan().epochs, stage.plan().batch) for stage in quick.stage] == [(1, 50), (1, 50)]
+    assert [stage.plan().batch for stage in recipe.stage] == [64, 64, 64]
     assert [stage.plan().epochs for stage in small.recipe(many, 0, epochs=9).stage] == [9, 9, 9]
     assert [stage.name for stage in small.recipe(many, 0, only={"plain"}).stage] == ["plain"]
     assert [stage.name for stage in small.recipe(many, 0, only={"distilled"}).stage] == ["teacher", "distilled"]

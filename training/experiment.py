@@ -61,6 +61,8 @@ class Quick(Table):
 
     epochs: dict[str, int] = Field(default={})
     """Epochs by stage."""
+    batch: int | None = None
+    """Samples per step, of all stages."""
     data: dict[str, Any] = Field(default={})
     cases: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
@@ -147,9 +149,11 @@ class Experiment:
                 wanted.add(str(stage.get("teacher")))
         made = [_seeded(stage, seed) for stage in stages if stage.get("name") in wanted]
         for stage in made:
-            some = epochs if epochs is not None else form.epochs.get(str(stage["name"])) if quick else None
-            if some is not None:
-                stage["training"] = {**stage["training"], "epochs": some}
+            asked = form.epochs.get(str(stage["name"])) if quick and epochs is None else epochs
+            changes = {"epochs": asked, "batch": form.batch if quick else None}
+            own = {name: value for name, value in changes.items() if value is not None}
+            if own:
+                stage["training"] = {**stage.get("training", {}), **own}
         data = merged(merged(self.plan.data, case.data), form.data if quick else {})
         return checked({"data": data, "stage": made})
 
