@@ -142,7 +142,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path, stage):
         (["demo", "--seed", "x"], "'x' is not a valid integer"),
         (["demo", "--sede", "1"], "--seed"),
         (["demo", "--dataset", "cifar"], "cifar"),
-        (["demo", "--dataset", "mnist"], "idx files of MNIST"),
+        (["demo", "--dataset", "mnist"], "idx files: train-images"),
         (["demo", "--threads", "0"], "threads"),
         (["demo", "--data", "."], "leave --data out"),
         (["demo", "--cache", "nowhere.h5"], "nowhere.h5"),
