@@ -119,6 +119,7 @@ def test_quick_forms_and_other_epochs_have_lines_of_their_own(small, whole, tmp_
         ("many", "teacher", 1, 300),
         ("many", "distilled", 1, 300),
     ]
+    assert quick[1].activity.samples == 50
     short = run(small, RunOptions((0,), epochs=1), tmp_path / "runs", file, command="test")
     assert [one.epochs for one in short] == [1] * 6
     assert len(ResultsFile(file).results) == 8

@@ -28,9 +28,8 @@ SPREADS = (0.05, 0.1, 0.2)
 """Relative deviations of every device parameter, besides none."""
 CHIPS = 3
 """Drawn of each spread."""
-SAMPLES = 500
-"""Of the test set, at most: the same for all students."""
-_COMPARED = 50
+SAMPLES, FEW = 500, 50
+"""Of the test set, at most, the same for all students; and in quick forms."""
 
 
 class OnEngine:
@@ -45,12 +44,22 @@ class OnEngine:
         That it was trained with.
     dataset : Dataset
     threads : int
+    samples : int
+        Of its test split, at most.
     """
 
-    def __init__(self, model: Model, params: Params, encoder: Encoder, dataset: Dataset, threads: int) -> None:
+    def __init__(
+        self,
+        model: Model,
+        params: Params,
+        encoder: Encoder,
+        dataset: Dataset,
+        threads: int,
+        samples: int = SAMPLES,
+    ) -> None:
         self.dataset, self.threads, self.ticks = dataset, threads, encoder.ticks
         order = keys.permutation(SPLIT_SEED, "engine", len(dataset.test))
-        self.ids: NDArray[np.int64] = np.sort(dataset.test[order[:SAMPLES]])
+        self.ids: NDArray[np.int64] = np.sort(dataset.test[order[:samples]])
         self.front: Front | None = None
         self.model, self.params, self.encoder = model, params, encoder
         if self._encoded(encoder, self.ids[:1]).most != 1:
@@ -110,7 +119,7 @@ class OnEngine:
 
     def activity(self, nominal: Chips) -> Activity:
         """What it does on nominal devices."""
-        few = self.ids[:_COMPARED]
+        few = self.ids[:FEW]
         return Activity(
             samples=len(self.ids),
             spikes=nominal.spikes,

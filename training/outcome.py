@@ -9,13 +9,15 @@ from typing import Any
 from eventsim.parallel import Workers
 from eventsim.training.builders import multiplications
 from eventsim.training.dataset import Dataset
-from eventsim.training.measured import OnEngine
+from eventsim.training.measured import FEW, SAMPLES, OnEngine
 from eventsim.training.predict import accuracy, predict
 from eventsim.training.run import Done
 from eventsim.training.step_cost import step_cost
 
 
-def outcome(done: Done, tests: Mapping[str, Dataset], seed: int, threads: int, *, chips: bool) -> dict[str, Any]:
+def outcome(
+    done: Done, tests: Mapping[str, Dataset], seed: int, threads: int, *, chips: bool, quick: bool
+) -> dict[str, Any]:
     """Measure a stage.
 
     Parameters
@@ -29,6 +31,8 @@ def outcome(done: Done, tests: Mapping[str, Dataset], seed: int, threads: int, *
         No number but times depends on it.
     chips : bool
         Whether it is put on drawn chips.
+    quick : bool
+        Whether a few samples in the engine are enough.
 
     Returns
     -------
@@ -38,7 +42,7 @@ def outcome(done: Done, tests: Mapping[str, Dataset], seed: int, threads: int, *
     task, dataset, reached = done.task, done.dataset, done.results
     model, params = task.model.bare(done.params)
     rates = reached["firing_rates"]
-    engine = OnEngine(model, params, task.encoder, dataset, threads) if rates else None
+    engine = OnEngine(model, params, task.encoder, dataset, threads, FEW if quick else SAMPLES) if rates else None
     activity, drawn = (None, ()) if engine is None else engine.measure(seed, chips=chips)
     with Workers(threads) as workers:
         step = step_cost(task, done.params, dataset, workers)

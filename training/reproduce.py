@@ -193,7 +193,8 @@ class _Run:
         plan, name = self.experiment.plan, done.task.name
         key = dict(zip(Result.KEY, self.key(recipe, name), strict=True))
         tests = {test.name: _with(recipe, test.data, self.data) for test in self.experiment.tests(name)}
-        found = outcome(done, tests, self.seed, self.threads, chips=name in plan.chips)
+        asked = {"chips": name in plan.chips, "quick": self.options.quick}
+        found = outcome(done, tests, self.seed, self.threads, **asked)
         given = recipe.data.model_dump(exclude_unset=True)
         return Result(
             **key, **found, data=given, threads=self.threads, command=self.command, version=eventsim.__version__
