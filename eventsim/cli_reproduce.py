@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 
 import click
@@ -82,7 +80,6 @@ def reproduce(
             options,
             out,
             file,
-            command=shlex.join(["eventsim", *sys.argv[1:]]),
             data=data_folder(str(asked.plan.data["name"]), data),
             threads=cores() if threads is None else threads,
             progress=progress,

@@ -25,7 +25,7 @@ def small(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(small, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    return run(small, TWO, folder / "runs", folder / "results.jsonl", command="test"), folder
+    return run(small, TWO, folder / "runs", folder / "results.jsonl"), folder
 
 
 def timeless(results):
@@ -65,7 +65,7 @@ def test_what_a_line_says(whole):
     assert [len(chips.accuracies) for chips in distilled.chips] == [1, 3, 3, 3]
     assert distilled.chips[0].spikes == distilled.activity.spikes
     assert 0 < distilled.chips[0].devices_pj < distilled.chips[0].with_periphery_pj
-    assert plain.command == "test"
+    assert plain.command == "eventsim reproduce small --seeds 1,"
     assert plain.seconds > 0
 
 
@@ -84,7 +84,7 @@ def test_what_is_there_is_not_run_again(small, whole, monkeypatch):
     found, folder = whole
     monkeypatch.setattr(reproduce, "run_recipe", None)
     before = (folder / "results.jsonl").read_bytes()
-    assert timeless(run(small, TWO, folder / "runs", folder / "results.jsonl", command="again")) == timeless(found)
+    assert timeless(run(small, TWO, folder / "runs", folder / "results.jsonl")) == timeless(found)
     assert (folder / "results.jsonl").read_bytes() == before
 
 
@@ -105,22 +105,23 @@ def test_a_run_that_ends_goes_on(small, whole, tmp_path, monkeypatch, call, move
     monkeypatch.setattr(reproduce._Run, "result", killed)
     one, file = RunOptions((1,)), tmp_path / "results.jsonl"
     with pytest.raises(Killed):
-        run(small, one, tmp_path / "runs", file, command="test")
+        run(small, one, tmp_path / "runs", file)
     monkeypatch.undo()
     assert len(ResultsFile(file).results) == call - 1
-    found = run(small, one, tmp_path / ("others" if moved else "runs"), file, command="test", threads=2)
+    found = run(small, one, tmp_path / ("others" if moved else "runs"), file, threads=2)
     assert timeless(found) == timeless([one for one in whole[0] if one.seed == 1])
 
 
 def test_quick_forms_and_other_epochs_have_lines_of_their_own(small, whole, tmp_path):
     file = tmp_path / "results.jsonl"
-    quick = run(small, RunOptions((0,), quick=True), tmp_path / "runs", file, command="test")
+    quick = run(small, RunOptions((0,), quick=True), tmp_path / "runs", file)
     assert [(one.case, one.stage, one.epochs, one.samples[0]) for one in quick] == [
         ("many", "teacher", 1, 300),
         ("many", "distilled", 1, 300),
     ]
     assert quick[1].activity.samples == 50
-    short = run(small, RunOptions((0,), epochs=1), tmp_path / "runs", file, command="test")
+    assert quick[1].command == "eventsim reproduce small --seeds 0, --quick"
+    short = run(small, RunOptions((0,), epochs=1), tmp_path / "runs", file)
     assert [one.epochs for one in short] == [1] * 6
     assert len(ResultsFile(file).results) == 8
     assert current(small, ResultsFile(file).results) == []

@@ -66,7 +66,6 @@ def reproduce(
     out: Path,
     results: Path,
     *,
-    command: str,
     data: Path | None = None,
     threads: int = 1,
     progress: Progress = lambda stage, done, total: None,
@@ -85,8 +84,6 @@ def reproduce(
         Folder for the run folders of its recipes (``docs/formats.md``).
     results : path
         Results file, made with the first result.
-    command : str
-        That is noted beside each result.
     data : path, optional
         Folder with the data sets.
     threads : int
@@ -108,7 +105,7 @@ def reproduce(
     file = ResultsFile(results)
     file.claim()
     runs = [
-        _Run(experiment, options, case, seed, fingerprint, file, command, data, threads, report)
+        _Run(experiment, options, case, seed, fingerprint, file, data, threads, report)
         for case, fingerprint in _usable(experiment, options, data)
         for seed in options.seeds
     ]
@@ -145,10 +142,16 @@ class _Run:
     seed: int
     data_sha256: str
     file: ResultsFile
-    command: str
     data: Path | None
     threads: int
     report: Callable[[Result], object]
+
+    @property
+    def command(self) -> str:
+        """By which anybody finds the result."""
+        quick = " --quick" if self.options.quick else ""
+        epochs = "" if self.options.epochs is None else f" --epochs {self.options.epochs}"
+        return f"eventsim reproduce {self.experiment.name} --seeds {self.seed},{quick}{epochs}"
 
     def recipe(self, only: set[str] | None = None) -> Recipe:
         """What is trained."""
