@@ -8,6 +8,7 @@ from eventsim.errors import ConfigError, DataError
 from eventsim.training import hapt, har, load
 from eventsim.training.har import CHANNELS
 from eventsim.training.standard import standardised
+from eventsim.training.turns import Turns
 from tests.data_cases import write_npz
 
 ROWS = {"train": 30, "test": 8}
@@ -251,3 +252,39 @@ def test_the_body_is_what_is_left_of_the_real_total_acceleration(data_folder):
     gravity = sosfilt(steady, total, axis=0, zi=sosfilt_zi(steady)[:, :, None] * total[0])[0]
     assert b - a > 1000
     assert np.abs(total - gravity - signals[a:b, :3])[700:].max() < 2e-3
+
+
+def test_turned_copies_are_rotations_of_what_is_trained_on(first):
+    """Lengths and angles between readings of a window stay, also across sensors; nothing else changes."""
+    folder, _ = first
+    plain, turned = (load("uci_har", folder, release="v1", turned=n, degrees=20.0) for n in (0, 2))
+    n, size = len(plain.train), len(plain.x)
+    assert np.array_equal(turned.x[:size], plain.x)
+    assert np.array_equal(turned.train, [*plain.train, *range(size, size + 2 * n)])
+    assert np.array_equal(turned.labels[size:], np.tile(plain.labels[plain.train], 2))
+    assert np.array_equal(turned.validation, plain.validation)
+    assert np.array_equal(turned.test, plain.test)
+
+
+def test_a_turn_is_one_rotation_for_all_readings_of_a_window():
+    x = np.random.default_rng(3).normal(size=(500, 5, 6)).astype(np.float32)
+    turns = Turns(copies=2, degrees=10.0)
+    before = x.reshape(500, 10, 3).astype(np.float64)
+    rotations = []
+    for copy in range(2):
+        after = turns(x, copy).reshape(500, 10, 3)
+        assert after @ after.transpose(0, 2, 1) == pytest.approx(before @ before.transpose(0, 2, 1), abs=1e-4)
+        rotations.append(np.linalg.solve(before.transpose(0, 2, 1) @ before, before.transpose(0, 2, 1) @ after))
+        assert np.linalg.det(rotations[-1]) == pytest.approx(np.ones(500), abs=1e-4)
+        angle = np.degrees(np.arccos((np.trace(rotations[-1], axis1=1, axis2=2) - 1) / 2))
+        assert (angle**2).mean() == pytest.approx(3 * 10**2, rel=0.15)
+    assert np.abs(rotations[0] - rotations[1]).max(axis=(1, 2)).min() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [({"turned": -1}, "turned"), ({"turned": 1.5}, "turned"), ({"turned": 2, "degrees": 0.0}, "degrees")],
+)
+def test_impossible_turns_are_refused_before_a_file_is_read(tmp_path, asked, named):
+    with pytest.raises(ConfigError, match=named):
+        load("uci_har", tmp_path, **asked)

@@ -14,6 +14,7 @@ from eventsim.training.files import Place, damaged, read_npz, read_table
 from eventsim.training.hapt import LENGTH, raw_windows
 from eventsim.training.splits import Sizes, grouped, shuffled, split
 from eventsim.training.standard import standardised
+from eventsim.training.turns import Turns
 
 NPZ = {"har_windows.npz": "ee28e5211d9c91344a37c1c2a92a538522c049dbcb974297363df0637c74d633"}
 """Windows with the signals that they are cut from, and its SHA-256."""
@@ -65,6 +66,8 @@ def uci_har(
     train: int | None = None,
     validation: int | None = None,
     test: int | None = None,
+    turned: int = 0,
+    degrees: float = 10.0,
 ) -> Dataset:
     """Activities from signals of a smartphone, UCI-HAR: windows of 128 ticks of 20 ms, 9 channels.
 
@@ -72,6 +75,9 @@ def uci_har(
     7,415 windows and 2,996 for test, or with postures="all", which has the changes between postures as six more
     classes, 7,767 and 3,162. release="v1", the first release: train/ and test/ with their "Inertial Signals"/ in
     "UCI HAR Dataset"/, 7,352 windows and 2,947. release="v1_subset": 2,400 and 950 of these, which har_windows.npz has.
+
+    turned=3 adds three copies of each training window as a phone would have recorded it that sits otherwise, by normal
+    angles of so many ``degrees`` about each axis.
     """
     if release != "hapt" and postures == "all":
         raise ConfigError(
@@ -80,18 +86,23 @@ def uci_har(
             expected="postures='basic'",
             repair="leave postures out, or release",
         )
+    turns = Turns(turned, degrees)
     windows = {"hapt": _hapt, "v1": _v1, "v1_subset": _v1_subset}[release](folder)
     asked = windows.labels <= (6 if postures == "basic" else 12)
-    return _dataset(windows.only(asked), Sizes(train, validation, test))
+    return _dataset(windows.only(asked), Sizes(train, validation, test), turns)
 
 
-def _dataset(windows: Windows, sizes: Sizes) -> Dataset:
-    """Windows with a split in which no subject of validation is one of training."""
+def _dataset(windows: Windows, sizes: Sizes, turns: Turns) -> Dataset:
+    """Windows with a split in which no subject of validation is one of training; turned copies stand behind them."""
     order = shuffled("uci_har", np.flatnonzero(~windows.is_test))
     order, held = grouped("uci_har", order, windows.subjects[order], SUBJECTS, sizes.validation, "subjects")
     parts = split("uci_har", order, np.flatnonzero(windows.is_test), held, sizes)
-    x = standardised("uci_har", windows.x, parts.train)
-    return Dataset("uci_har", x, windows.labels - 1, *parts, image=(1, LENGTH, len(CHANNELS)))
+    known = np.concatenate([np.arange(len(windows.x)), *[parts.train] * turns.copies])
+    x = np.concatenate([windows.x, *(turns(windows.x[parts.train], copy) for copy in range(turns.copies))])
+    x = standardised("uci_har", x, parts.train)
+    train = np.concatenate([parts.train, np.arange(len(windows.x), len(known))])
+    labels = windows.labels[known] - 1
+    return Dataset("uci_har", x, labels, train, parts.validation, parts.test, image=(1, LENGTH, len(CHANNELS)))
 
 
 def _hapt(folder: Path | None) -> Windows:
