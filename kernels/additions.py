@@ -49,19 +49,20 @@ def additions(images, first, last, plan, panels, counted, out):
     canvas = np.zeros(size + WORD, np.uint8)
     spikes, starts = np.empty(size, np.int32), np.empty(size // plan.grain + 1, np.int32)
     counts = np.empty(size if counted else 0, panels.dtype)
+    grains = plan.base // plan.grain  # once: a division takes as long as the weights of several spikes
     row = first * plan.images * plan.windows
     for block in range(first, last):
         windows = paint_block(images, block, plan, canvas)
         find(canvas, plan.grain, spikes, counts, starts)
-        _gather_block(spikes, counts, starts, plan, panels, out[row : row + windows])
+        _gather_block(spikes, counts, starts, plan, grains, panels, out[row : row + windows])
         row += windows
 
 
 @jit
-def _gather_block(spikes, counts, starts, plan, panels, out):
-    """:func:`multiply_block` for listed spikes."""
+def _gather_block(spikes, counts, starts, plan, grains, panels, out):
+    """:func:`multiply_block` for listed spikes; ``grains`` is the first grain of each window."""
     zero = type(panels[0, 0, 0])(0)
-    item, columns, length, grain = panels.itemsize, panels.shape[2], plan.length, plan.grain
+    item, columns, length, run = panels.itemsize, panels.shape[2], plan.length, plan.length // plan.grain
     own, each = out.shape[1] // plan.groups, panels.shape[0] // plan.groups
     edge = np.empty((STRIP, columns), panels.dtype)
     listed, weights, rows, scratch = spikes.ctypes.data, panels.ctypes.data, out.ctypes.data, edge.ctypes.data
@@ -77,10 +78,11 @@ def _gather_block(spikes, counts, starts, plan, panels, out):
             for r in range(plan.offset.size):
                 panel = weights + item * columns * (n * panels.shape[1] + r * length)
                 shift = plan.offset[r] + group * plan.depth
+                skipped = shift // plan.grain
                 for p in range(number):
-                    begin = base[first + p] + shift
-                    low, high = starts[begin // grain], starts[(begin + length) // grain]
-                    where = (high - low, begin, panel, to + item * p * apart, r == 0)
+                    grain = grains[first + p] + skipped
+                    low, high = starts[grain], starts[grain + run]
+                    where = (high - low, base[first + p] + shift, panel, to + item * p * apart, r == 0)
                     if counted:
                         gather_counts(zero, listed + 4 * low, numbers + item * low, *where)
                     else:

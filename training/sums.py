@@ -18,8 +18,9 @@ from eventsim.parallel import Workers
 from eventsim.training.signal import Array, Signal, as_images
 from eventsim.training.window import Phase, Window, filling, forward_plan, phases
 
-_ADDED, _FOUND, _LOOKED = 1.7, 130.0, 20.0
-"""What it costs to add a weight, to find a spike and to look at an input, in multiplications."""
+_ADDED, _FOUND, _LOOKED, _BEGUN, _LAID = 1.4, 130.0, 20.0, 400.0, 1000.0
+"""What it costs to add a weight, to find a spike, to look at an input, to begin a list of spikes, and to lay out a
+stripe of a window's gradient, in multiplications."""
 _PER_OPERATION = 8
 """Multiplications that a vector does at once."""
 _PATCHED = 32
@@ -28,18 +29,31 @@ _AT_ONCE = 2**25
 """Inputs of the canvases that the gradient by the weights works on at a time."""
 
 
-def _sparse(images: NDArray[Any], plan: Plan, weight: Array) -> bool:
-    """Whether it is faster to find the spikes and add their weights than to multiply all inputs."""
+def _sparse(images: NDArray[Any], plan: Plan, weight: Array, begun: float) -> bool:
+    """Whether it is faster to find the spikes and add their weights than to multiply all inputs.
+
+    ``begun`` is what a stripe of targets costs before the first spike is added.
+    """
     if images.dtype != np.uint8:
         return False
     spikes, inputs = np.count_nonzero(images), images.size
     own = weight.shape[1] // plan.groups
     sums = len(images) * plan.windows * len(weight) * plan.groups / inputs  # that an input is part of, target by target
-    multiplied, added = (
-        sums * -(-own // columns) * columns
-        for columns in (linear.panel_columns(weight.dtype), additions.stripe_columns(weight.dtype))
-    )
-    return bool(spikes * (_ADDED * added + _FOUND) + inputs * _LOOKED < inputs * multiplied)
+    wide, columns = linear.panel_columns(weight.dtype), additions.stripe_columns(weight.dtype)
+    stripes = -(-own // columns)
+    added = spikes * (_ADDED * sums * stripes * columns + _FOUND) + inputs * _LOOKED + begun * stripes * plan.groups
+    return bool(added < inputs * sums * -(-own // wide) * wide)
+
+
+def _sums_begun(images: NDArray[Any], plan: Plan) -> float:
+    """A list of spikes for each run of each window."""
+    return _BEGUN * len(images) * plan.windows * len(plan.offset)
+
+
+def _gradient_begun(images: NDArray[Any], plan: Plan) -> float:
+    """For each row of a window all gradients, and a list of spikes for each of its inputs and each strip of pixels."""
+    lists = linear.blocks(len(images), plan) * additions.strips(plan) * plan.size[1] * plan.depth
+    return plan.size[0] * (_LAID * len(images) * plan.windows + _BEGUN * lists)
 
 
 def _packed(rows: Array, groups: int, columns: int, workers: Workers) -> Array:
@@ -96,7 +110,7 @@ def sums_of(x: Signal, weight: Array, window: Window, workers: Workers) -> Array
     """
     images, weight = _filled(as_images(x.values), weight, window.groups)
     plan = forward_plan(window, *images.shape[1:])
-    if _sparse(images, plan, weight):
+    if _sparse(images, plan, weight, _sums_begun(images, plan)):
         out = _added(images, plan, weight, workers, counted=x.most > 1)
     else:
         out = _multiplied(images, plan, weight, workers)
@@ -157,7 +171,7 @@ def by_weight_of(x: Signal, grad: Array, weight: Array, window: Window, workers:
     images, weight = _filled(as_images(x.values), weight, window.groups)
     rows = np.ascontiguousarray(grad, weight.dtype).reshape(-1, grad.shape[-1])
     plan = forward_plan(window, *images.shape[1:])
-    sparse = _sparse(images, plan, weight)
+    sparse = _sparse(images, plan, weight, _gradient_begun(images, plan))
     out: Array = np.zeros(weight.shape, weight.dtype) if sparse else np.empty(weight.shape, weight.dtype)
     together = max(1, _AT_ONCE // (plan.images * math.prod(plan.canvas))) * plan.images
     for start in range(0, len(images), together):
