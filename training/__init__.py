@@ -10,7 +10,6 @@ from eventsim.training.data import load
 from eventsim.training.dataset import Dataset
 from eventsim.training.delta import SigmaDelta
 from eventsim.training.encode import Direct, GaussianThreshold
-from eventsim.training.event_sets import from_tonic
 from eventsim.training.feature_objective import FeatureDistance, PartialL2
 from eventsim.training.fit import Fitted, fit
 from eventsim.training.form import Form
@@ -31,6 +30,7 @@ from eventsim.training.optim import SGD, Adam, AdamW
 from eventsim.training.plan import FitConfig
 from eventsim.training.predict import accuracy, predict
 from eventsim.training.rate import Rate
+from eventsim.training.recordings import from_tonic
 from eventsim.training.resnets import resnet18, resnet19, wide_resnet16
 from eventsim.training.soft_objective import SoftTargets
 from eventsim.training.spike_objective import SlidingL1, SlidingL2, SpikeDistillation, SpikeKL, SpikeL1, SpikeL2
