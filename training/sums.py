@@ -52,7 +52,7 @@ def _sums_begun(images: NDArray[Any], plan: Plan) -> float:
 
 def _gradient_begun(images: NDArray[Any], plan: Plan) -> float:
     """For each row of a window all gradients, and a list of spikes for each of its inputs and each strip of pixels."""
-    lists = linear.blocks(len(images), plan) * additions.strips(plan) * plan.size[1] * plan.depth
+    lists: int = linear.blocks(len(images), plan) * additions.strips(plan) * plan.size[1] * plan.depth
     return plan.size[0] * (_LAID * len(images) * plan.windows + _BEGUN * lists)
 
 
