@@ -10,6 +10,7 @@ from eventsim.errors import CacheError, ConfigError, DataError
 from eventsim.parallel import Workers, cores
 from eventsim.store import fingerprint
 from eventsim.training import (
+    SGD,
     AdamW,
     CrossEntropy,
     Direct,
@@ -168,6 +169,22 @@ def test_patience_ends_a_training(digits):
     assert fitted.best.epoch == 3
 
 
+def test_the_last_epoch_is_kept_where_it_is_asked_for(digits):
+    """At a rate that is too high, the last epoch is not the one that validates best."""
+    model = relu_mlp((64, 8, 10))
+    config = FitConfig(6, rate=0.5, schedule=Constant(), optimiser=SGD(momentum=0.9))
+    kept = {}
+    for keep in ("best", "last"):
+        found = fit(model, model.initial(0), digits, Direct(), CrossEntropy(), replace(config, keep=keep))
+        logits = predict(model, found.params, digits, digits.validation, Direct())
+        assert accuracy(logits, digits.labels[digits.validation]) == found.best.validation_accuracy
+        kept[keep] = found
+    curve = [epoch.validation_accuracy for epoch in kept["last"].history]
+    assert curve == [epoch.validation_accuracy for epoch in kept["best"].history]
+    assert kept["last"].best.epoch == 6
+    assert kept["best"].best.validation_accuracy == max(curve) > curve[-1]
+
+
 def test_an_epoch_says_what_was_watched(digits):
     model, config = mtj_mlp((64, 16, 10)), FitConfig(2, rate=5e-3, schedule=Constant())
     fitted = fit(model, model.initial(0), digits, GaussianThreshold(2, seed=0), CrossEntropy(), config)
@@ -232,6 +249,8 @@ def test_a_data_set_without_validation_is_refused(digits):
         {"epochs": 1, "augment": Shift(1)},
         {"epochs": 1, "augment": [Flip(), Flip()]},
         {"epochs": 1, "patience": 0},
+        {"epochs": 3, "keep": "first"},
+        {"epochs": 3, "keep": "last", "patience": 1},
         {"epochs": 1, "checkpoint_every": 0},
     ],
 )

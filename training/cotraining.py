@@ -97,7 +97,7 @@ def cotrain(student: Learner, teacher: Learner, dataset: Dataset, *, threads: in
                 heard, said = one.heard(two, also, at.epoch, ids), two.heard(one, at, at.epoch, ids)
                 at, also = one.training.learn(at, ids, heard), two.training.learn(also, ids, said)
             at, also = (side.training.validated(now, _go_on) for side, now in ((one, at), (two, also)))
-    return Cotrained(fitted(at), fitted(also))
+    return Cotrained(fitted(one.training, at), fitted(two.training, also))
 
 
 class _Side:

@@ -35,9 +35,9 @@ class Fitted(NamedTuple):
     """What a training found."""
 
     params: Params
-    """Of the epoch with the best validation accuracy, the latest such; averaged ones where an average is kept."""
+    """Of the epoch that is kept; averaged ones where an average is kept."""
     best: Epoch
-    """That epoch."""
+    """That epoch: the one with the best validation accuracy, the latest such, unless the last is asked for."""
     history: list[Epoch]
     """The learning curve."""
 
@@ -56,7 +56,7 @@ def fit(
     report: Callable[[Epoch], None] = lambda epoch: None,
     progress: bool = False,
 ) -> Fitted:
-    """Train a model on the training split, and keep the parameters that validate best.
+    """Train a model on the training split, and keep the parameters that validate best, or the last.
 
     With a ``folder`` the training can be interrupted, killed, or run out of its time: the same call goes on from the
     last checkpoint, and ends with the same bits as a training in one go.
@@ -128,7 +128,7 @@ def fit(
                 for note in at.history[-1].warnings:
                     warnings.warn(f"{note}, epoch {len(at.history)}", FiringWarning, stacklevel=2)
                 report(at.history[-1])
-    return fitted(at)
+    return fitted(training, at)
 
 
 def _pause(interrupts: Interrupts, keeper: Keeper, at: Standing) -> None:
@@ -138,10 +138,9 @@ def _pause(interrupts: Interrupts, keeper: Keeper, at: Standing) -> None:
         interrupts.let()
 
 
-def fitted(at: Standing) -> Fitted:
+def fitted(training: Training, at: Standing) -> Fitted:
     """What a training that stands here has found."""
-    best = max(at.history, key=lambda epoch: (epoch.validation_accuracy, epoch.epoch))
-    return Fitted(at.best, best, list(at.history))
+    return Fitted(at.best, training.kept(at.history), list(at.history))
 
 
 def check_fit(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import Literal, get_args
 
 from eventsim import keys
 from eventsim.checks import count, is_real, one_number
@@ -17,6 +17,8 @@ from eventsim.training.optim import Adam, Optimiser
 from eventsim.training.schedule import Cosine, Schedule
 
 _MOST_EPOCHS = 2**16 - 1
+
+Keep = Literal["best", "last"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,9 @@ class FitConfig:
         One after the other, on what is trained with.
     patience : int, optional
         Stop after so many epochs without a better accuracy on validation; never if left out.
+    keep : "best" or "last"
+        Parameters of the epoch that validates best, the latest such; or of the last epoch, where few or unlike samples
+        of validation say more about themselves than about the epochs.
     checkpoint_every : int, optional
         Steps from one checkpoint to the next within an epoch; there is one at the end of each epoch anyway. It is the
         one setting that a training which goes on may change: no number depends on it.
@@ -69,6 +74,7 @@ class FitConfig:
     scale: Scale = "exact"
     augment: Sequence[Augmentation] = ()
     patience: int | None = None
+    keep: Keep = "best"
     checkpoint_every: int | None = None
     seed: int = 0
 
@@ -85,10 +91,12 @@ class FitConfig:
             raise _unusable("clip", self.clip, "a positive norm, or None", "clip=1.0")
         if self.average is not None:
             one_number("average", self.average, 0, 1, repair="average=0.999", kind=ConfigError)
-        for name, choices in (("method", get_args(Method)), ("scale", get_args(Scale))):
+        for name, choices in (("method", get_args(Method)), ("scale", get_args(Scale)), ("keep", get_args(Keep))):
             if getattr(self, name) not in choices:
                 expected = " or ".join(map(repr, choices))
                 raise _unusable(name, getattr(self, name), expected, f"{name}={choices[0]!r}")
+        if self.keep == "last" and self.patience is not None:
+            raise _unusable("patience", self.patience, "none where the last epoch is kept", 'keep="best"')
         for name, action, repair in (("optimiser", "step", "AdamW(decay=0.01)"), ("schedule", "__call__", "Cosine()")):
             value = getattr(self, name)
             if isinstance(value, type) or not hasattr(value, action):

@@ -20,7 +20,7 @@ class Standing(NamedTuple):
     params: Params
     """With running statistics."""
     best: Params
-    """Of the epoch that validated best, the latest such."""
+    """Of the epoch that is kept."""
     state: State | None = None
     """Of the optimiser; None before the first step."""
     mean: Params | None = None

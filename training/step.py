@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -25,7 +25,7 @@ from eventsim.training.gradient import Gradient, gradient
 from eventsim.training.layer import Mode, Params
 from eventsim.training.lessons import Lessons
 from eventsim.training.model import Model
-from eventsim.training.monitor import Tally
+from eventsim.training.monitor import Epoch, Tally
 from eventsim.training.objective import Objective
 from eventsim.training.optim import State, average, clip
 from eventsim.training.plan import FitConfig
@@ -185,6 +185,12 @@ class Training:
             pause()
         right = accuracy(np.concatenate(logits), self.dataset.labels[ids])
         epoch = at.tally.epoch(at.history, right, time.perf_counter() - begin)
-        better = right >= max((e.validation_accuracy for e in at.history), default=0.0)
-        best = at.judged if better else at.best
-        return at._replace(best=best, history=(*at.history, epoch), tally=Tally())
+        history = (*at.history, epoch)
+        best = at.judged if self.kept(history) is epoch else at.best
+        return at._replace(best=best, history=history, tally=Tally())
+
+    def kept(self, history: Sequence[Epoch]) -> Epoch:
+        """The epoch whose parameters are kept."""
+        if self.config.keep == "last":
+            return history[-1]
+        return max(history, key=lambda epoch: (epoch.validation_accuracy, epoch.epoch))

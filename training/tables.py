@@ -15,7 +15,7 @@ LEGEND = (
     "published: accuracy in percent as the paper prints it; test, validation: ours, mean ± standard deviation over "
     "seeds; difference: our mean test accuracy less what is published; gain: over the row that a row is to exceed, "
     "with the same seeds; rate: spikes per neuron and tick in the training of the best epoch, mean over layers; "
-    "spikes, SynOps: per sample of the test set, in the engine; epochs: best on validation, of all; time: of a training"
+    "spikes, SynOps: per sample of the test set, in the engine; epochs: the one that is kept, of all; time: of a training"
 )
 
 
