@@ -15,6 +15,8 @@ from eventsim.training.signal import Array, Signal, along_ticks, counts_type
 
 Add = Literal["current", "spike"]
 BRANCHES = ("main", "shortcut")
+_AT_ONCE = 2**14
+"""Values of some samples that are added while they are in the cache."""
 
 
 class _Kept(NamedTuple):
@@ -129,12 +131,14 @@ def _sum(one: Signal, two: Signal, kind: np.dtype[Any], mode: Mode) -> Array:
     scales = [None if x.scale is None else along_ticks(x.scale.astype(kind), ndim) for x in (one, two)]
     shape = np.broadcast_shapes(one.values.shape, two.values.shape, *(s.shape for s in scales if s is not None))
     out = np.empty(shape, kind)
+    few = max(1, _AT_ONCE // out[0].size)
 
     def some(first: int, last: int) -> None:
-        for i in range(first, last):  # what is made of one sample stays in the cache
-            parts = (x.values[i].astype(kind, copy=False) for x in (one, two))
+        for low in range(first, last, few):  # what is made of a few samples stays in the cache
+            which = slice(low, min(low + few, last))
+            parts = (x.values[which].astype(kind, copy=False) for x in (one, two))
             a, b = (v if s is None else s * v for v, s in zip(parts, scales, strict=True))
-            np.add(a, b, out=out[i])
+            np.add(a, b, out=out[which])
 
     mode.workers.suited(out.size)(some, len(out))
     return out
