@@ -14,8 +14,8 @@ COLUMNS = ("", "published", "test", "difference", "gain", "validation", "rate", 
 LEGEND = (
     "published: accuracy in percent as the paper prints it; test, validation: ours, mean ± standard deviation over "
     "seeds; difference: our mean test accuracy less what is published; gain: over the row that a row is to exceed, "
-    "with the same seeds; rate: spikes per neuron and tick in the training of the best epoch, mean over layers; "
-    "spikes, SynOps: per sample of the test set, in the engine; epochs: the one that is kept, of all; time: of a training"
+    "with the same seeds; rate: spikes per neuron and tick in the training of the epoch that is kept, mean over "
+    "layers; spikes, SynOps: per sample of the test set, in the engine; epochs: kept, of all; time: of a training"
 )
 
 
