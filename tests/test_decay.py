@@ -80,7 +80,7 @@ def test_many_ticks_agree_with_high_precision(kind, x, h, s, n):
     wanted, unit = float(at_rest(*(mpmath.mpf(float(v)) for v in (x, h, n)))), float(np.finfo(kind).eps)
     length, far = 2 * float(h) * float(n), 2 * math.exp(-FAR[kind]) * abs(float(x))
     den = min(1, 1 - float(x) / (2 * float(h)) * -math.expm1(-length))
-    bound = 4 * unit * (1 + min(length, FAR[kind])) * abs(wanted) + far + 2 * float(np.finfo(kind).smallest_subnormal)
+    bound = 4 * unit * (1 + min(length, FAR[kind])) * abs(wanted) + far + float(np.finfo(kind).smallest_subnormal)
     assert abs(float(rest(SKYRMION, x, n, h, kind=kind)[0]) - wanted) <= bound / den
 
 

@@ -254,9 +254,9 @@ def test_the_body_is_what_is_left_of_the_real_total_acceleration(data_folder):
     assert np.abs(total - gravity - signals[a:b, :3])[700:].max() < 2e-3
 
 
-def test_turned_copies_are_rotations_of_what_is_trained_on(first):
-    """Lengths and angles between readings of a window stay, also across sensors; nothing else changes."""
-    folder, _ = first
+def test_turned_copies_are_added_to_what_is_trained_on(first):
+    """Copies of what is trained on stand behind all windows, on the same scale; nothing else changes."""
+    folder, made = first
     plain, turned = (load("uci_har", folder, release="v1", turned=n, degrees=20.0) for n in (0, 2))
     n, size = len(plain.train), len(plain.x)
     assert np.array_equal(turned.x[:size], plain.x)
@@ -264,6 +264,11 @@ def test_turned_copies_are_rotations_of_what_is_trained_on(first):
     assert np.array_equal(turned.labels[size:], np.tile(plain.labels[plain.train], 2))
     assert np.array_equal(turned.validation, plain.validation)
     assert np.array_equal(turned.test, plain.test)
+    known = np.concatenate([made["train"][0], made["test"][0]]).astype(np.float32)[plain.train]
+    for copy in range(2):
+        wanted = (Turns(2, 20.0)(known, copy) - known.mean((0, 1))) / known.std((0, 1))
+        found = turned.x[size + copy * n : size + (copy + 1) * n].reshape(n, 128, 9)
+        assert found == pytest.approx(wanted, abs=1e-4)
 
 
 def test_a_turn_is_one_rotation_for_all_readings_of_a_window():
