@@ -120,6 +120,20 @@ def test_digests_are_those_of_a_stage_and_its_teachers(small, tmp_path):
     assert other.recipe(many, 0).stage[1] == small.recipe(many, 0).stage[1]
 
 
+def test_stages_that_begin_where_others_end(tmp_path):
+    def digests(*changes):
+        longer = '[[stage]]\nname = "longer"\nlike = "plain"\nstart = "distilled"\n\n[[case]]\nname = "many"'
+        found = experiment(str(written(tmp_path, '[[case]]\nname = "many"', longer, *changes)))
+        recipe = found.recipe(found.cases[0], 0, only={"longer"})
+        assert [stage.name for stage in recipe.stage] == ["teacher", "distilled", "longer"]
+        return [found.digest(recipe, stage.name) for stage in recipe.stage]
+
+    usual = digests()
+    assert len(set(usual)) == 3
+    assert [a == b for a, b in zip(digests("epochs = 3", "epochs = 4"), usual, strict=True)] == [True, False, False]
+    assert not set(digests("[64, 20, 10]", "[64, 21, 10]")) & set(usual)
+
+
 def test_digests_know_how_a_stage_is_tested(small, tmp_path):
     def digests(*changes):
         found = experiment(str(written(tmp_path, *changes)))

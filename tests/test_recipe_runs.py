@@ -12,10 +12,13 @@ import pytest
 from eventsim.cli import main
 from eventsim.errors import CheckpointError, OutputError
 from eventsim.parallel import cores
-from eventsim.training import run
+from eventsim.store import fingerprint
+from eventsim.training import fit, load, run
+from eventsim.training.lessons import Online
 from eventsim.training.monitor import TIMES
 from eventsim.training.recipe import checked
 from eventsim.training.run import run_recipe
+from eventsim.training.stages import tasks
 from tests.recipe_cases import RECIPE, changed
 from tests.test_interrupted import FORKS, ended, forked
 
@@ -29,10 +32,13 @@ ASSISTANT = {
 }
 
 
+LONGER = {"name": "longer", "like": "student", "start": "student", "training": {"epochs": 1}}
+
+
 def chain():
-    """Teacher, assistant and student."""
+    """Teacher, student, its student, and the first student trained for longer."""
     table = changed()
-    table["stage"].append(ASSISTANT)
+    table["stage"] += [ASSISTANT, LONGER]
     return checked(table)
 
 
@@ -59,19 +65,35 @@ def whole(tmp_path_factory):
 
 def test_what_a_run_leaves(whole):
     ran, left = whole
-    stages = ("teacher", "student", "assistant")
+    stages = ("teacher", "student", "assistant", "longer")
     files = {f"{name}/{file}" for name in stages for file in ("checkpoint.h5", "metrics.jsonl")}
     assert left.keys() == {"recipe.json", "results.json", "teacher.h5", "student.h5"} | files
     assert ran.new
-    assert len(ran.seconds) == 3
+    assert len(ran.seconds) == 4
     assert [found["stage"] for found in ran.results] == list(stages)
     assert json.loads(left["results.json"]) == ran.results
-    teacher, student, _ = ran.results
+    teacher, student, *_ = ran.results
     assert teacher["firing_rates"] == {}
     assert student["firing_rates"].keys() == {"1"}
     assert student["epochs"] == 2
     assert student["weights"] == 64 * 12 + 12 + 12 * 10 + 10  # without its head
     assert 0.1 < teacher["test_accuracy"] <= 1
+
+
+def test_a_stage_begins_where_another_ends(tmp_path, whole):
+    recipe, dataset, trained, found = chain(), load("digits"), {}, {}
+    teacher, student, _, longer = tasks(recipe, dataset)
+    for task, start in ((teacher, None), (student, None), (longer, "student")):
+        lessons = None
+        if task.teacher is not None:
+            speaking, asked = teacher.speaking(trained["teacher"])
+            lessons = Online(speaking, dataset, asked.seen(), asked.kept())
+        given = (dataset, task.encoder, task.objective, task.config)
+        begin = task.start if start is None else trained[start]
+        trained[task.name] = fit(task.model, begin, *given, teacher=lessons).params
+        found[task.name] = fingerprint(**task.model.bare(trained[task.name])[1])
+    results = {result["stage"]: result["parameters_sha256"] for result in whole[0].results}
+    assert {name: results[name] for name in found} == found
 
 
 def test_no_number_depends_on_threads(tmp_path, whole):

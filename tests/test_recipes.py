@@ -116,6 +116,8 @@ FAULTS = [
     ("stage.1.objective.2.student", None, None, "required"),
     ("stage.1.teacher", "student", None, "an earlier stage: teacher"),
     ("stage.0.teacher", "student", None, "there is none"),
+    ("stage.1.start", "student", None, "an earlier stage: teacher"),
+    ("stage.0.start", "student", None, "there is none"),
     ("stage.1.name", "Teacher", None, "that no stage before has"),
     ("stage.1.name", "../out", None, "match pattern"),
     ("stage.1.seed", -1, None, "greater than or equal to 0"),
@@ -190,6 +192,7 @@ MISFITS = [
     ("stage.1.heads.map.layers.0.targets", 7, "(?s)stage.1, student: .*maps of student and teacher"),
     ("stage.1.training.augment", [{"type": "shift", "by": 1}], "stage.1, student: .*views of its own"),
     ("stage.1.training.method", "dsr", None),
+    ("stage.1.start", "teacher", "(?s)cannot begin where teacher ends.*20. in teacher.*12. here"),
 ]
 
 
@@ -202,6 +205,12 @@ def test_what_does_not_fit_together_is_refused_before_a_folder_is_made(tmp_path,
     with pytest.raises(InputError, match=text):
         run_recipe(checked(changed(place, value)), out)
     assert not out.exists()
+
+
+def test_a_stage_with_heads_does_not_begin_where_one_without_ends():
+    recipe = checked(changed("stage.1.start", "teacher", "stage.0.model.sizes", [64, 12, 10]))
+    with pytest.raises(InputError, match=r"(?s)parameter .*map.*: none in teacher, .* here"):
+        tasks(recipe, load("digits"))
 
 
 def test_the_command_refuses(tmp_path, monkeypatch, capsys):

@@ -19,6 +19,8 @@ from eventsim.training.entries import Table
 from eventsim.training.inherit import inherited, merged
 from eventsim.training.recipe import Recipe, checked, faults_of, frozen, unreadable
 
+_BEFORE = ("teacher", "start")
+"""Keys of a stage that name an earlier one."""
 FOLDER = "experiments"
 """Of the package, where the experiments are."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -133,7 +135,7 @@ class Experiment:
         epochs : int, optional
             Of every stage, instead of those that are written down.
         only : set of str, optional
-            Stages that are wanted; their teachers come along.
+            Stages that are wanted; those that they learn from or start with come along.
 
         Raises
         ------
@@ -146,7 +148,7 @@ class Experiment:
             wanted &= set(form.stages)
         for stage in reversed(stages):
             if stage.get("name") in wanted:
-                wanted.add(str(stage.get("teacher")))
+                wanted |= {str(stage.get(key)) for key in _BEFORE}
         made = [_seeded(stage, seed) for stage in stages if stage.get("name") in wanted]
         for stage in made:
             asked = form.epochs.get(str(stage["name"])) if quick and epochs is None else epochs
@@ -163,16 +165,18 @@ class Experiment:
         return [test for test in self.plan.test if test.name in wanted]
 
     def digest(self, recipe: Recipe, stage: str) -> str:
-        """SHA-256 of what decides a result of a stage: data, the stage, its teachers, and how it is tested."""
+        """SHA-256 of what decides a result: data, the stage, those it learns from or starts with, how it is tested."""
         given = json.loads(recipe.model_dump_json(exclude_unset=True, serialize_as_any=True))
         by_name = {part["name"]: part for part in given["stage"]}
         tests = {test.name: test.data for test in self.tests(stage)}
         chain: list[Any] = [given["data"], tests, stage in self.plan.chips]
-        at: str | None = stage
-        while at is not None:
-            by_name[at]["training"].pop("checkpoint_every", None)
-            chain.append(by_name[at])
-            at = by_name[at].get("teacher")
+        ahead: list[str | None] = [stage]
+        while ahead:
+            at = by_name.get(ahead.pop(0))
+            if at is not None and at not in chain:
+                at["training"].pop("checkpoint_every", None)
+                chain.append(at)
+                ahead += [at.get(key) for key in _BEFORE]
         return hashlib.sha256(json.dumps(chain, sort_keys=True).encode()).hexdigest()
 
 

@@ -48,6 +48,8 @@ class Stage(Table):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
     teacher: str | None = None
+    start: str | None = None
+    """Stage that ends where this one begins, instead of drawn parameters."""
     seed: Annotated[int, Field(ge=0, lt=SEED_LIMIT)] = 0
     model: Annotated[Entry, MODELS]
     heads: dict[str, Annotated[Entry, HEAD]] = Field(default={})
@@ -109,8 +111,9 @@ class Recipe(Table):
         for i, stage in enumerate(self.stage):
             if stage.name.lower() in [name.lower() for name in names[:i]]:
                 raise fault("a name that no stage before has", f"stage.{i}.name")
-            if stage.teacher is not None and stage.teacher not in names[:i]:
-                raise fault(f"an earlier stage: {', '.join(names[:i]) or 'there is none'}", f"stage.{i}.teacher")
+            for key, named in (("teacher", stage.teacher), ("start", stage.start)):
+                if named is not None and named not in names[:i]:
+                    raise fault(f"an earlier stage: {', '.join(names[:i]) or 'there is none'}", f"stage.{i}.{key}")
         return self
 
     def asked(self, stage: Stage) -> Asked | None:

@@ -65,7 +65,7 @@ class Result(Table):
     seed: int
     quick: bool
     digest: str
-    """SHA-256 of what the recipe says of the stage, its teachers and the data."""
+    """SHA-256 of what the recipe says of the stage, those it learns from or starts with, and the data."""
     data: dict[str, Any]
     """What the recipe says of the data."""
     data_sha256: str

@@ -145,7 +145,7 @@ class _Run(NamedTuple):
         try:
             fitted = fit(
                 task.model,
-                task.start,
+                task.start if task.origin is None else trained[task.origin],
                 self.dataset,
                 task.encoder,
                 task.objective,

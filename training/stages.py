@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eventsim.errors import InputError
+from eventsim.errors import InputError, NetworkError
 from eventsim.parallel import ALONE, Workers
 from eventsim.store import fingerprint
 from eventsim.training.builders import weights
@@ -41,6 +41,8 @@ class Task:
         What is trained, from where, on what input, to what end and how.
     teacher : str, optional
         Name of the stage that it listens to.
+    origin : str, optional
+        Name of the stage whose parameters it begins with, instead of ``start``.
     asked : Asked, optional
         What it is asked as a teacher itself.
     """
@@ -52,6 +54,7 @@ class Task:
     objective: Objective
     config: FitConfig
     teacher: str | None
+    origin: str | None
     asked: Asked | None
 
     @classmethod
@@ -59,7 +62,8 @@ class Task:
         """A stage of a recipe."""
         model = stage.network()
         start = model.initial(stage.seed, stage.name)
-        return cls(stage.name, model, start, stage.encoding(), stage.aim(), stage.plan(), stage.teacher, asked)
+        how = (stage.encoding(), stage.aim(), stage.plan())
+        return cls(stage.name, model, start, *how, stage.teacher, stage.start, asked)
 
     def speaking(self, params: Params, workers: Workers = ALONE) -> tuple[ModelTeacher, Asked]:
         """The model as a teacher, without its heads, and what it is asked."""
@@ -83,8 +87,10 @@ class Task:
         views, form, splits = asked.seen(), asked.kept(), ("train",)
         return cached(path, teacher, dataset, views=views, form=form, splits=splits, memory=memory, show=show)
 
-    def check(self, dataset: Dataset, teacher: Task | None) -> None:
+    def check(self, dataset: Dataset, teacher: Task | None, origin: Task | None) -> None:
         """Try a step on a few samples with an untrained teacher, so that what does not fit is refused now."""
+        if origin is not None:
+            _check_same(self.start, origin.start, origin.name)
         lessons = None
         if teacher is not None:
             speaking, asked = teacher.speaking(teacher.start)
@@ -123,6 +129,19 @@ class Task:
         }
 
 
+def _check_same(wanted: Params, there: Params, origin: str) -> None:
+    """Refuse to begin where another net ends."""
+    for name in wanted | there:
+        shapes = [params[name].shape if name in params else "none" for params in (there, wanted)]
+        if shapes[0] != shapes[1]:
+            raise NetworkError(
+                f"The stage cannot begin where {origin} ends.",
+                given=f"parameter {name}: {shapes[0]} in {origin}, {shapes[1]} here",
+                expected="parameters of the same names and shapes",
+                repair="start with a stage of the same layers and heads, or leave start out",
+            )
+
+
 def tasks(recipe: Recipe, dataset: Dataset) -> Sequence[Task]:
     """The stages of a recipe, checked with the data set and with each other.
 
@@ -135,7 +154,8 @@ def tasks(recipe: Recipe, dataset: Dataset) -> Sequence[Task]:
     for i, stage in enumerate(recipe.stage):
         try:
             task = Task.of(stage, recipe.asked(stage))
-            task.check(dataset, None if stage.teacher is None else made[stage.teacher])
+            teacher, origin = (None if name is None else made[name] for name in (stage.teacher, stage.start))
+            task.check(dataset, teacher, origin)
         except InputError as error:
             what = f"stage.{i}, {stage.name}: {error.what}"
             raise type(error)(what, given=error.given, expected=error.expected, repair=error.repair) from None
