@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -110,10 +114,27 @@ def fit(table: Path, out: Path | None, parameters: str, settings: tuple[str, ...
         click.echo(f"Report: {out / 'fit.txt'}, fit.json, fit.png")
 
 
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Say what we warn of as a line, without the place in the code: who reads it wants to know about the data."""
+    usual = warnings.formatwarning
+
+    def line(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> str:
+        ours = issubclass(category, UserWarning)
+        return f"eventsim: {message}\n" if ours else usual(message, category, *place, **more)
+
+    warnings.formatwarning = line
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
+
+
 def main() -> None:
     """Run the command line; input that is refused ends in a message and exit code 2."""
     try:
-        program(prog_name="eventsim")
+        with _plain_warnings():
+            program(prog_name="eventsim")
     except InputError as error:
         click.echo(f"eventsim: {error}", err=True)
         sys.exit(REFUSED)

@@ -88,6 +88,20 @@ def test_the_program_starts_as_a_module():
     assert run.stdout == f"eventsim {eventsim.__version__}\n"
 
 
+def test_the_program_warns_in_plain_lines():
+    program = (
+        "import warnings; from eventsim import cli\n"
+        "def program(**names):\n"
+        "    warnings.warn('layer 1 is dead', UserWarning)\n"
+        "    warnings.warn('old', FutureWarning)\n"
+        "cli.program = program; cli.main()"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    plain, other = run.stderr.splitlines()
+    assert plain == "eventsim: layer 1 is dead"
+    assert other.endswith("FutureWarning: old")
+
+
 def test_extras_are_imported_when_they_are_needed():
     extras = ("onnxruntime", "pooch", "wfdb", "pandas", "sklearn", "tonic", "torch")
     program = f"import sys, eventsim.training, eventsim.training.download; print({{*{extras}}} & sys.modules.keys())"
