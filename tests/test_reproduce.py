@@ -5,7 +5,7 @@ import json
 import pytest
 
 from eventsim.cli import main
-from eventsim.errors import ConfigError, OutputError, ResultsError
+from eventsim.errors import CheckpointError, ConfigError, OutputError, ResultsError
 from eventsim.training import load, reproduce
 from eventsim.training.experiment import experiment, known
 from eventsim.training.page import current, write_page
@@ -83,9 +83,18 @@ def test_accuracies_are_those_of_the_stages(whole, monkeypatch):
 def test_what_is_there_is_not_run_again(small, whole, monkeypatch):
     found, folder = whole
     monkeypatch.setattr(reproduce, "run_recipe", None)
+    monkeypatch.setattr(reproduce, "tasks", None)
     before = (folder / "results.jsonl").read_bytes()
     assert timeless(run(small, TWO, folder / "runs", folder / "results.jsonl")) == timeless(found)
     assert (folder / "results.jsonl").read_bytes() == before
+
+
+def test_folders_of_another_recipe_are_refused_before_anything_is_tried(whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(reproduce, "tasks", None)
+    changed = experiment(str(written(tmp_path, "[64, 20, 10]", "[64, 21, 10]")))
+    with pytest.raises(CheckpointError, match=r"(?s)another run.*small-many-seed-1.*sizes"):
+        run(changed, RunOptions((7, 1)), whole[1] / "runs", tmp_path / "results.jsonl")
+    assert not (tmp_path / "results.jsonl").exists()
 
 
 class Killed(BaseException):

@@ -19,7 +19,7 @@ from eventsim.training.inherit import merged
 from eventsim.training.outcome import outcome
 from eventsim.training.recipe import Recipe
 from eventsim.training.results import Result, ResultsFile
-from eventsim.training.run import Done, Progress, run_recipe
+from eventsim.training.run import Done, Progress, check_folder, run_recipe
 from eventsim.training.stages import tasks
 
 
@@ -104,27 +104,16 @@ def reproduce(
     check_threads(threads)
     file = ResultsFile(results)
     file.claim()
-    runs = [
-        _Run(experiment, options, case, seed, fingerprint, file, data, threads, report)
-        for case, fingerprint in _usable(experiment, options, data)
-        for seed in options.seeds
-    ]
+    runs: list[_Run] = []
+    for case in experiment.asked(options.quick):
+        dataset = experiment.recipe(case, options.seeds[0], quick=options.quick).data.load(data)
+        given = (dataset.fingerprint, file, data, threads, report)
+        seeds = [_Run(experiment, options, case, seed, *given) for seed in options.seeds]
+        _check([run for run in seeds if run.missing()], dataset, out)
+        runs += seeds
     for run in runs:
         run(out, progress)
     return [result for run in runs for result in run.found()]
-
-
-def _usable(experiment: Experiment, options: RunOptions, data: Path | None) -> list[tuple[Case, str]]:
-    """The cases with the SHA-256 of their data, each of which is loaded and tried with its stages."""
-    found = []
-    for case in experiment.asked(options.quick):
-        recipe = experiment.recipe(case, options.seeds[0], quick=options.quick, epochs=options.epochs)
-        dataset = recipe.data.load(data)
-        tasks(recipe, dataset)
-        for test in experiment.plan.test:
-            _with(recipe, test.data, data)
-        found.append((case, dataset.fingerprint))
-    return found
 
 
 def _with(recipe: Recipe, changes: Mapping[str, Any], data: Path | None) -> Dataset:
@@ -163,22 +152,28 @@ class _Run:
         digest = self.experiment.digest(recipe, stage)
         return (self.experiment.name, self.case.name, stage, self.seed, self.options.quick, digest, self.data_sha256)
 
+    def folder(self, out: Path) -> Path:
+        """Where it is run."""
+        parts = [self.experiment.name, self.case.name, f"seed-{self.seed}", "quick" if self.options.quick else ""]
+        parts.append("" if self.options.epochs is None else f"{self.options.epochs}-epochs")
+        return out / "-".join(filter(None, parts))
+
     def found(self) -> list[Result]:
         """Results of all stages."""
         recipe = self.recipe()
         keys = [self.key(recipe, stage.name) for stage in recipe.stage]
         return [result for result in self.file.results if result.key in keys]
 
+    def missing(self) -> set[str]:
+        """Stages that have no result."""
+        return {stage.name for stage in self.recipe().stage} - {result.stage for result in self.found()}
+
     def __call__(self, out: Path, progress: Progress) -> None:
         """Train and measure the stages that have no result."""
-        recipe, there = self.recipe(), {result.stage for result in self.found()}
-        missing = {stage.name for stage in recipe.stage} - there
+        missing, folder = self.missing(), self.folder(out)
         if not missing:
             return
         recipe = self.recipe(missing)
-        parts = [self.experiment.name, self.case.name, f"seed-{self.seed}", "quick" if self.options.quick else ""]
-        parts.append("" if self.options.epochs is None else f"{self.options.epochs}-epochs")
-        name = "-".join(filter(None, parts))
 
         def note(done: Done) -> None:
             if done.task.name in missing:
@@ -187,9 +182,9 @@ class _Run:
                 self.report(result)
 
         def show(stage: str, done: int, total: int) -> None:
-            progress(f"{name}, {stage}", done, total)
+            progress(f"{folder.name}, {stage}", done, total)
 
-        run_recipe(recipe, out / name, data=self.data, threads=self.threads, progress=show, told=note)
+        run_recipe(recipe, folder, data=self.data, threads=self.threads, progress=show, told=note)
 
     def result(self, recipe: Recipe, done: Done) -> Result:
         """A stage, measured."""
@@ -202,3 +197,14 @@ class _Run:
         return Result(
             **key, **found, data=given, threads=self.threads, command=self.command, version=eventsim.__version__
         )
+
+
+def _check(runs: Sequence[_Run], dataset: Dataset, out: Path) -> None:
+    """Refuse folders of other runs, and try the stages and further tests of a variant, before any of it is run."""
+    for run in runs:
+        check_folder(run.folder(out), run.recipe(run.missing()), dataset)
+    for run in runs[:1]:
+        recipe = run.recipe()
+        tasks(recipe, dataset)
+        for test in run.experiment.plan.test:
+            _with(recipe, test.data, run.data)

@@ -108,6 +108,11 @@ def run_recipe(
     return Ran([known[name] for name in names], [_seconds(out, name) for name in names], new)
 
 
+def check_folder(out: Path, recipe: Recipe, dataset: Dataset) -> None:
+    """Raise :class:`CheckpointError` for the folder of another run, :class:`OutputError` for that of something else."""
+    _check_folder(out, _identity(recipe, dataset))
+
+
 class _Run(NamedTuple):
     """A run in its folder."""
 
