@@ -120,7 +120,7 @@ def _plain_warnings() -> Iterator[None]:
     usual = warnings.formatwarning
 
     def line(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> str:
-        ours = issubclass(category, UserWarning)
+        ours = category.__module__.startswith("eventsim.")
         return f"eventsim: {message}\n" if ours else usual(message, category, *place, **more)
 
     warnings.formatwarning = line

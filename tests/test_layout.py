@@ -90,16 +90,16 @@ def test_the_program_starts_as_a_module():
 
 def test_the_program_warns_in_plain_lines():
     program = (
-        "import warnings; from eventsim import cli\n"
+        "import warnings; from eventsim import cli; from eventsim.training import FiringWarning\n"
         "def program(**names):\n"
-        "    warnings.warn('layer 1 is dead', UserWarning)\n"
-        "    warnings.warn('old', FutureWarning)\n"
+        "    warnings.warn('layer 1 is dead', FiringWarning)\n"
+        "    warnings.warn('of others', UserWarning)\n"
         "cli.program = program; cli.main()"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     plain, other = run.stderr.splitlines()
     assert plain == "eventsim: layer 1 is dead"
-    assert other.endswith("FutureWarning: old")
+    assert other.endswith("UserWarning: of others")
 
 
 def test_extras_are_imported_when_they_are_needed():

@@ -130,7 +130,7 @@ class Task:
 
 
 def _check_same(wanted: Params, there: Params, origin: str) -> None:
-    """Refuse to begin where another net ends."""
+    """Refuse to begin with the parameters of a net that has others."""
     for name in wanted | there:
         shapes = [params[name].shape if name in params else "none" for params in (there, wanted)]
         if shapes[0] != shapes[1]:
