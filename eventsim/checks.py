@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import reprlib
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,14 +18,22 @@ COUNT_LIMIT = 2**63
 """Numbers of chips, ticks and the like stay below it: they key random numbers."""
 
 
-def is_real(value: object) -> bool:
+def is_real(value: object) -> TypeGuard[float]:
     """Whether ``value`` is one real number, not a truth value."""
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
-def is_whole(value: object) -> bool:
+def is_whole(value: object) -> TypeGuard[int]:
     """Whether ``value`` is one whole number, not a truth value."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def as_array(values: ArrayLike) -> NDArray[Any]:
+    """``values`` as an array; rows of different lengths make one of objects, which no check of types passes."""
+    try:
+        return np.asarray(values)
+    except ValueError:
+        return np.empty((0, 0), object)
 
 
 def numbers(
@@ -38,10 +47,7 @@ def numbers(
 ) -> NDArray[np.float64]:
     """``values`` as an array of float64, each from ``least`` to ``most``; an error of ``kind`` otherwise."""
     expected = f"real numbers from {least:g} to {most:g}"
-    try:
-        array = np.asarray(values)
-    except ValueError:
-        array = np.empty(0, object)
+    array = as_array(values)
     if array.dtype.kind not in "biuf" or isinstance(values, np.ma.MaskedArray):
         raise kind(f"A {name} is impossible.", given=reprlib.repr(values), expected=expected, repair=repair)
     array = array.astype(np.float64)

@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 import eventsim
-from eventsim.cli_cache import cache, data_folder
-from eventsim.cli_data import data
+from eventsim.cli_cache import cache
+from eventsim.cli_data import data, data_folder
 from eventsim.cli_distil import distil
 from eventsim.cli_reproduce import reproduce
 from eventsim.errors import InputError, OutputError
@@ -55,9 +55,10 @@ def demo(
 ) -> None:
     """Teacher, cache, distilled MTJ student, drawn chips: the whole way on real images, with a report."""
     # Only now, so that help stays quick.
+    from eventsim.bars import progress_bars
     from eventsim.config import demo_config, parse_settings
     from eventsim.parallel import cores
-    from eventsim.terminal import print_table, progress_bars
+    from eventsim.terminal import print_table
     from eventsim.training.demo import run_demo
     from eventsim.training.showcase import results_table
 

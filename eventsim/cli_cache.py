@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import click
 
-
-def data_folder(dataset: str, given: Path | None) -> Path | None:
-    """Folder of the data set's files: what was given, or what EVENTSIM_DATA names."""
-    if given is None and dataset != "digits" and os.environ.get("EVENTSIM_DATA"):
-        return Path(os.environ["EVENTSIM_DATA"])
-    return given
+from eventsim.cli_data import data_folder
 
 
 @click.command()
@@ -59,13 +53,13 @@ def cache(
 ) -> None:
     """Ask a teacher about every sample, and keep its answers in a file to train from."""
     # Only now, so that help stays quick.
+    from eventsim.bars import progress_bar
     from eventsim.config import parse_settings
     from eventsim.parallel import check_threads
-    from eventsim.progress import progress_bar
     from eventsim.training.asked import named_augmentations, named_teacher
-    from eventsim.training.cachefile import SPLITS
     from eventsim.training.cachewriter import cached
     from eventsim.training.data import load
+    from eventsim.training.dataset import SPLITS
     from eventsim.training.form import Form
     from eventsim.training.views import Views
 
@@ -73,7 +67,7 @@ def cache(
     seen, form = Views(views, named_augmentations(augment), seed), Form(dtype, top)  # type: ignore[arg-type]
     loaded = load(dataset, data_folder(dataset, data), **parse_settings(options))
     teacher, chosen = named_teacher(name, loaded, **onnx), splits or SPLITS
-    total = views * sum(len(getattr(loaded, split, ())) for split in chosen)
+    total = views * sum(len(getattr(loaded, split)) for split in SPLITS if split in chosen)
     with progress_bar(total, "answers") as show:
         made = cached(out, teacher, loaded, views=seen, form=form, splits=chosen, memory=0, show=show)
     click.echo(f"{out}: {len(made.ids)} samples of {loaded.name}, {views} views, teacher {teacher.name}")

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import inspect
+import os
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
+
+
+def data_folder(dataset: str, given: Path | None) -> Path | None:
+    """Folder of the data set's files: what was given, or what EVENTSIM_DATA names."""
+    if given is None and dataset != "digits" and os.environ.get("EVENTSIM_DATA"):
+        return Path(os.environ["EVENTSIM_DATA"])
+    return given
 
 
 @click.command()
@@ -18,8 +26,8 @@ import click
 def data(name: str | None, into: Path | None, address: str | None) -> None:
     """List the data sets: their files, where these belong, their options. With --into: download NAME."""
     # Only now, so that help stays quick.
+    from eventsim.bars import progress_bars
     from eventsim.errors import ConfigError
-    from eventsim.terminal import progress_bars
     from eventsim.training.data import LOADERS, check_name
     from eventsim.training.download import download
     from eventsim.training.publishers import DOWNLOADS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from eventsim.cli_cache import data_folder
+from eventsim.cli_data import data_folder
 
 
 @click.command()
@@ -19,8 +19,9 @@ from eventsim.cli_cache import data_folder
 def distil(recipe: Path, out: Path, data: Path | None, threads: int | None) -> None:
     """Train the stages of a recipe (TOML), each the teacher of a later one: teacher, assistant, student."""
     # Only now, so that help stays quick.
+    from eventsim.bars import progress_bars
     from eventsim.parallel import cores
-    from eventsim.terminal import print_table, progress_bars
+    from eventsim.terminal import print_table
     from eventsim.training.recipe import read
     from eventsim.training.run import run_recipe
     from eventsim.training.scores import scores_table

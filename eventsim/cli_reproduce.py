@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from eventsim.cli_cache import data_folder
+from eventsim.cli_data import data_folder
 from eventsim.errors import ConfigError
 
 _MOST = 1000
@@ -59,8 +59,9 @@ def reproduce(
     started again, it goes on.
     """
     # Only now, so that help stays quick.
+    from eventsim.bars import progress_bars
     from eventsim.parallel import cores
-    from eventsim.terminal import print_table, progress_bars
+    from eventsim.terminal import print_table
     from eventsim.training.experiment import experiment, known
     from eventsim.training.page import page_of, write_page
     from eventsim.training.reproduce import RunOptions, reproduce
@@ -80,11 +81,13 @@ def reproduce(
             options,
             out,
             file,
-            data=data_folder(str(asked.plan.data["name"]), data),
+            data=data_folder(asked.recipe(asked.cases[0], 0).data.name, data),
             threads=cores() if threads is None else threads,
             progress=progress,
             report=lambda result: None if page is None else write_page(file),
         )
+    if page is not None:
+        write_page(file)  # labels may have changed, or the end came between a line and its page
     print_table(results_table(asked, found, quick=quick))
     click.echo(LEGEND)
     click.echo(f"Results: {file}" if page is None else f"Results: {file}, {page}")

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eventsim.checks import is_real, numbers, together
+from eventsim.checks import is_real, is_whole, numbers, together
 from eventsim.errors import DeviceError
 from eventsim.synapse import to_levels
 
@@ -99,7 +99,7 @@ class MTJSynapse:
     def __post_init__(self) -> None:
         for field in fields(self):
             value, (least, largest) = getattr(self, field.name), _RANGES[field.name]
-            whole = field.name != "levels" or isinstance(value, int | np.integer)
+            whole = field.name != "levels" or is_whole(value)
             if not (is_real(value) and whole and least <= value <= largest):
                 raise DeviceError(
                     f"Synapse parameter {field.name} is impossible.",

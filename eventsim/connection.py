@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eventsim.checks import LIMIT, numbers
+from eventsim.checks import LIMIT, as_array, is_whole, numbers
 from eventsim.errors import NetworkError
 from eventsim.kernels.frozen import KERNELS, KERNELS16, ROWS, ROWS16, TWINS
 from eventsim.synapse import EXACT_LIMIT
@@ -78,7 +78,7 @@ class Connection(ABC):
 
 def one_delay(ends: Ends, delay: object) -> int:
     """A delay that all synapses have."""
-    if isinstance(delay, bool) or not isinstance(delay, int | np.integer) or not 0 <= delay <= LONGEST_DELAY:
+    if not (is_whole(delay) and 0 <= delay <= LONGEST_DELAY):
         raise refuse(
             ends, "delay is not usable", delay, f"a whole number of ticks from 0 to {LONGEST_DELAY}", "delay=1"
         )
@@ -106,7 +106,7 @@ def scales(ends: Ends, scale: ArrayLike | None, sums: ArrayLike) -> NDArray[np.f
 
 
 def _levels(ends: Ends, levels: ArrayLike) -> NDArray[np.int16]:
-    array = np.asarray(levels)
+    array = as_array(levels)
     if array.dtype.kind not in "iufb":
         given, repair = f"an array of {array.dtype}", "np.asarray(levels, dtype=np.int16)"
         raise refuse(ends, "levels are not numbers", given, "whole numbers", repair)
@@ -187,7 +187,7 @@ class OneToOne(Connection):
 def _pair(value: int | Sequence[int], dimensions: int) -> tuple[int, int]:
     """A number for each direction (y, x); one-dimensional shapes have height 1."""
     values = tuple(value) if isinstance(value, Sequence | np.ndarray) else (value,) * dimensions
-    if len(values) != dimensions or not all(_whole(v) for v in values):
+    if len(values) != dimensions or not all(is_whole(v) for v in values):
         raise NetworkError(
             "The shape of a convolution is not usable.",
             given=value,
@@ -195,10 +195,6 @@ def _pair(value: int | Sequence[int], dimensions: int) -> tuple[int, int]:
             repair="stride=1, padding=0, pool=1",
         )
     return (int(values[0]), int(values[1])) if dimensions == 2 else (-1, int(values[0]))
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _covered(size: int, out: int, kernel: int, stride: int, padding: int) -> int:
@@ -246,7 +242,7 @@ class Convolution(Connection):
     @property
     def geometry(self) -> tuple[int, ...]:
         """The numbers of :data:`eventsim.kernels.frozen.GEOMETRY`."""
-        kernel = np.shape(self.kernel)
+        kernel = as_array(self.kernel).shape
         shape = tuple(self.shape) if isinstance(self.shape, Sequence) else (self.shape,)
         flat = len(shape) == 2
         dimensions = 1 if flat else 2
@@ -255,7 +251,7 @@ class Convolution(Connection):
             stride, padding = (1, stride[1]), (0, padding[1])
         counts = (*shape, *kernel, self.groups, self.pool, *stride)
         fits = len(shape) in (2, 3) and len(kernel) == len(shape) + 1
-        fits = fits and all(_whole(n) and n >= 1 for n in counts) and min(padding) >= 0
+        fits = fits and all(is_whole(n) and n >= 1 for n in counts) and min(padding) >= 0
         fits = fits and kernel[0] % self.groups == 0 and shape[0] == kernel[1] * self.groups
         if fits:
             sy, sx = (1, shape[1]) if flat else shape[1:]
@@ -330,7 +326,7 @@ def pooling(shape: tuple[int, ...], size: int, stride: int | None = None, scale:
         :class:`eventsim.Relay` is max pooling: a spike for every window in which there was one.
     """
     dimensions = len(shape) - 1
-    if not _whole(size) or size < 1:
+    if not is_whole(size) or size < 1:
         raise NetworkError(
             "The window of a pooling is not usable.", given=size, expected="a whole number from 1", repair="size=2"
         )

@@ -13,12 +13,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from eventsim.checks import as_array, is_whole
 from eventsim.errors import EventsError
 from eventsim.recorded import Clock, Sensor, check_positions, read, write
 
 
 def _whole(name: str, values: ArrayLike, limit: int) -> NDArray[np.int64]:
-    array = np.asarray(values)
+    array = as_array(values)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise EventsError(
             f"Event column {name!r} is not usable.",
@@ -62,8 +63,8 @@ class Events:
     shape: tuple[int, int, int]
 
     def __post_init__(self) -> None:
-        shape = tuple(self.shape)
-        if len(shape) != 3 or not all(isinstance(n, int | np.integer) and n >= 1 for n in shape):
+        shape = tuple(self.shape) if isinstance(self.shape, Iterable) else ()
+        if len(shape) != 3 or not all(is_whole(n) and n >= 1 for n in shape):
             raise EventsError(
                 "The shape of the events is not usable.",
                 given=self.shape,
@@ -116,7 +117,7 @@ class Events:
         EventsError
             Another shape, or other values.
         """
-        array = np.asarray(frames)
+        array = as_array(frames)
         if array.ndim < 3 or not ((array == 0) | (array == 1)).all():
             raise EventsError(
                 "The frames are not spikes.",
@@ -146,7 +147,7 @@ class Events:
             A shape of another number of addresses.
         """
         rest = self.shape[2:] if shape is None else tuple(shape) if isinstance(shape, Iterable) else (shape,)
-        if any(not isinstance(n, int | np.integer) or n < 1 for n in rest) or math.prod(rest) != self.shape[2]:
+        if not all(is_whole(n) and n >= 1 for n in rest) or math.prod(rest) != self.shape[2]:
             raise EventsError(
                 "The shape of the frames does not fit the events.",
                 given=rest,
@@ -304,7 +305,7 @@ class Events:
 
 
 def _range(name: str, first: int, last: int, end: int) -> tuple[int, int]:
-    whole = all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in (first, last))
+    whole = is_whole(first) and is_whole(last)
     if not (whole and 0 <= first < last <= end):
         raise EventsError(
             f"The range of {name} is not usable.",

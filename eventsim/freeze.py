@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from eventsim.checks import LIMIT, numbers
 from eventsim.connection import Connection, Delay, Ends, Way
+from eventsim.device import Devices
 from eventsim.errors import NetworkError
 from eventsim.kernels import frozen, sparse
 from eventsim.kernels.cycle import GROUP
@@ -139,7 +140,7 @@ def _devices(populations: Sequence[AnyPopulation], dtype: DTypeLike) -> dict[str
             rows.append(p.devices.arrays(dtype))
             rest.append((p.devices.rest / unit).astype(dtype))
             restless.append(_restless(p))
-            spread.append((getattr(p.devices.nominal, "threshold", 0.0) / unit).astype(dtype))
+            spread.append((_spread_of_reset(p.devices) / unit).astype(dtype))
         else:
             rows.append(DeviceArrays(*[blank] * len(DeviceArrays._fields)))
             rest.append(blank + 1 if isinstance(p, Relay) else blank)
@@ -155,6 +156,15 @@ def _devices(populations: Sequence[AnyPopulation], dtype: DTypeLike) -> dict[str
         "cycle_of": np.array([number for p in populations for number, _ in _cycle(p)], np.int64),
         "cycle_stream": np.array([_cycle_stream(p, n) for p in populations for n, _ in _cycle(p)], np.uint64),
     }
+
+
+def _spread_of_reset(devices: Devices) -> NDArray[np.float64]:
+    """What a relative change of the reset is relative to, for each device: see :meth:`Neuron.spread`."""
+    about = devices.nominal.parameters().get("reset")
+    if about is None:
+        return np.zeros(len(devices))
+    base = about["relative_to"]
+    return np.full(len(devices), getattr(devices.nominal, base)) if base else devices.values["reset"]
 
 
 def _cycle(p: AnyPopulation) -> list[tuple[int, Law]]:
@@ -216,8 +226,6 @@ class Plan:
 
     def as_type(self, populations: Sequence[AnyPopulation], dtype: DTypeLike) -> frozen.Frozen:
         """The arrays in another precision."""
-        if np.dtype(dtype) == np.float32:
-            return self.arrays
         table, scale, bias = (array.astype(dtype) for array in (self.arrays.table, self.arrays.scale, self.arrays.bias))
         return self.arrays._replace(table=table, scale=scale, bias=bias, **_devices(populations, dtype))
 

@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsim.checks import is_whole
 from eventsim.errors import ConfigError
 from eventsim.kernels import rng
 
@@ -15,7 +16,7 @@ SEED_LIMIT = 2**63
 
 def check_seed(seed: int) -> int:
     """Return ``seed`` if it is a whole number from 0 to 2**63 - 1; raise :class:`ConfigError` otherwise."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < SEED_LIMIT:
+    if not (is_whole(seed) and 0 <= seed < SEED_LIMIT):
         raise ConfigError(
             "The seed is not usable.", given=repr(seed), expected="a whole number from 0 to 2**63 - 1", repair="seed=0"
         )

@@ -40,7 +40,9 @@ class MTJ(MovingNeuron):
         Position of the read head (nm); "unstable" puts it onto the unstable point.
     allow_self_firing : bool
         Allow a threshold beyond the unstable point: a skyrmion between the two runs on and fires without input.
-    reset, gain, dt, reset_mode, refractory
+    reset, reset_mode
+        As for :class:`eventsim.moving.MovingNeuron`: position after a spike (nm), "hard" or "soft".
+    gain, dt, refractory
         As for :class:`eventsim.device.Neuron`.
 
     Raises

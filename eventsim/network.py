@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from eventsim import freeze
+from eventsim.checks import is_whole
 from eventsim.connection import Connection, Delay
 from eventsim.errors import NetworkError
 from eventsim.kernels.frozen import Frozen
@@ -57,6 +59,17 @@ class Projection:
             )
 
 
+_PARTS: dict[str, tuple[Any, str, str]] = {
+    "populations": (
+        AnyPopulation,
+        "Source, Generator, Population, Relay or Readout, each with a text as its name",
+        'Source("input", 50)',
+    ),
+    "projections": (Projection, "Projection(source, target, synapses)", 'Projection("input", "a", Dense(weight))'),
+}
+"""What a network is made of: the types, and how an error names them."""
+
+
 @dataclass(frozen=True, eq=False)
 class Network:
     """Populations and the projections between them.
@@ -81,9 +94,16 @@ class Network:
             raise NetworkError(
                 "The network is empty.", given="no population", expected="at least one", repair="add one"
             )
+        for what, (kind, expected, repair) in _PARTS.items():
+            for one in getattr(self, what):
+                if not isinstance(one, kind) or not isinstance(one.name, str):
+                    given = reprlib.repr(one)
+                    raise NetworkError(
+                        f"Something else is among the {what}.", given=given, expected=expected, repair=repair
+                    )
         for population in self.populations:
             size = population.size
-            if isinstance(size, bool) or not isinstance(size, int | np.integer) or not 1 <= size < 2**31:
+            if not (is_whole(size) and 1 <= size < 2**31):
                 raise NetworkError(
                     f"Population {population.name!r} is empty." if size == 0 else "The size of a population is none.",
                     given=f"{size} neurons in {population.name!r}",
@@ -91,11 +111,11 @@ class Network:
                     repair="drop it, or give it a size",
                 )
         names = [population.name for population in self.populations]
-        for what, given in (("populations", names), ("projections", [p.name for p in self.projections])):
-            if len(set(given)) != len(given):
+        for what, taken in (("populations", names), ("projections", [p.name for p in self.projections])):
+            if len(set(taken)) != len(taken):
                 raise NetworkError(
                     f"Two {what} have one name.",
-                    given=", ".join(given),
+                    given=", ".join(taken),
                     expected="distinct names",
                     repair="name=... for one of them",
                 )
@@ -174,7 +194,11 @@ class Network:
 
     def arrays(self, dtype: DTypeLike = np.float32) -> Frozen:
         """:attr:`frozen` in float32 or float64: weights are what they are, all else is computed in that precision."""
-        return self.plan.as_type(self.populations, dtype)
+        return self.frozen if np.dtype(dtype) == np.float32 else self._double
+
+    @cached_property
+    def _double(self) -> Frozen:
+        return self.plan.as_type(self.populations, np.float64)
 
     @property
     def synapse_bytes(self) -> int:

@@ -13,6 +13,7 @@ from typing import Self
 
 import numpy as np
 
+from eventsim.checks import is_whole
 from eventsim.errors import ConfigError
 from eventsim.kernels import team
 
@@ -29,7 +30,7 @@ def cores() -> int:
 
 def check_threads(threads: int) -> int:
     """Return ``threads`` if it is between 1 and the number of cores; raise :class:`ConfigError` otherwise."""
-    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= cores():
+    if not (is_whole(threads) and 1 <= threads <= cores()):
         raise ConfigError(
             "The number of threads is not usable.",
             given=threads,

@@ -43,7 +43,8 @@ def _synapses(network: Network, net: frozen.Frozen) -> str:
 def about(job: Job) -> dict[str, str]:
     """Version, settings, and SHA-256 of what is too long to be written down."""
     network, net, inputs, record, state = job.network, job.net, job.inputs, job.record, job.state
-    devices = {name: getattr(net, name) for name in ("bias", "rest", "restless", "cycle", "cycle_of", "spread")}
+    named = ("bias", "rest", "restless", "cycle", "cycle_of", "cycle_stream", "spread")
+    devices = {name: getattr(net, name) for name in named}
     devices |= {f"device.{name}": array for name, array in net.devices._asdict().items()}
     structure = _fields("population", net.populations) | _fields("block", net.blocks)
     structure |= {"order": net.order, "stage": net.stage}

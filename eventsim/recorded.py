@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsim.checks import is_real
+from eventsim.checks import is_real, is_whole
 from eventsim.errors import EventsError
 
 Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
@@ -27,7 +27,7 @@ _DTYPE = np.dtype([("t", np.int64), ("x", np.int32), ("y", np.int32), ("p", np.b
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and 1 <= int(value) <= _SIDE
+    return is_whole(value) and 1 <= value <= _SIDE
 
 
 def check_positions(shape: tuple[int, int, int]) -> None:
@@ -317,7 +317,7 @@ def write(columns: Columns, shape: tuple[int, int, int], sensor: Sensor, tick: i
             expected=f"{shape[2]} addresses",
             repair="sensor=(width, height, polarities), after pooling",
         )
-    if isinstance(tick, bool) or not isinstance(tick, int | np.integer) or not 1 <= int(tick) <= _TIME // shape[1]:
+    if not (is_whole(tick) and 1 <= tick <= _TIME // shape[1]):
         raise EventsError(
             "The length of a tick is not usable.",
             given=reprlib.repr(tick),

@@ -90,9 +90,9 @@ class Trace:
     ----------
     neurons : array of int64, shape (n,)
         Which ones.
-    membrane : array of float32, shape (samples, ticks, n)
+    membrane : array of float32 or, in double precision, float64, shape (samples, ticks, n)
         Position at the end of each tick, before reset (nm); ``inf`` after a run-away.
-    drive : array of float32, shape (samples, ticks, n)
+    drive : array of the same type and shape
         Dimensionless drive of each tick.
     """
 
@@ -113,7 +113,7 @@ class Recording:
         Spikes of each population, sources included.
     synops : mapping of str to array of int64, shape (samples,)
         Synaptic operations of each projection: synapses that a spike arrived through.
-    readout : mapping of str to array of float32, shape (samples, n)
+    readout : mapping of str to array of float32 or, in double precision, float64, shape (samples, n)
         Mean drive per tick of each readout, since the samples were at rest.
     events : mapping of str to Events
         Spikes of the populations in ``Record.spikes``; none if they are in ``file``, see

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from eventsim.checks import is_whole
 from eventsim.columns import beside
 from eventsim.errors import ConfigError, EventsError
 from eventsim.events import Events
@@ -50,7 +51,7 @@ def _inputs(
             repair="simulate(network, {name: Events(...), ...}), or simulate(network, ticks=...) without sources",
         )
     if not parts:
-        if isinstance(ticks, bool) or not isinstance(ticks, int | np.integer) or not 1 <= ticks < LONGEST:
+        if not (is_whole(ticks) and 1 <= ticks < LONGEST):
             raise ConfigError(
                 "The number of ticks is not usable.",
                 given=ticks,
@@ -180,6 +181,6 @@ def _bar(total: int, progress: bool) -> Bar:
     """A progress bar, if one is asked for: only then is it imported."""
     if not progress:
         return nullcontext(lambda done: None)
-    from eventsim.progress import progress_bar
+    from eventsim.bars import progress_bar
 
     return progress_bar(total)

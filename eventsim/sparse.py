@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eventsim import keys
-from eventsim.checks import LIMIT, is_real, numbers
+from eventsim.checks import LIMIT, as_array, is_real, is_whole, numbers
 from eventsim.connection import LONGEST_DELAY, Connection, Delay, Ends, Way, one_delay, refuse, scales
 from eventsim.errors import NetworkError
 from eventsim.kernels import frozen, rng
@@ -93,7 +93,7 @@ def _tables(ends: Ends, weight: Weight, shape: tuple[int, ...] | None) -> _Table
             flat = real.ravel().astype(np.float32)
             return _Tables(np.zeros(256, np.float32), np.zeros(65536, np.uint8), none8, flat)
         weight = Levels([float(real)])
-    index = none8 if weight.index is None else np.asarray(weight.index)
+    index = none8 if weight.index is None else as_array(weight.index)
     if weight.index is not None and index.shape != shape:
         expected = f"shape {shape}" if shape else "none: the levels are drawn"
         raise refuse(ends, "levels do not fit", f"an index of shape {index.shape}", expected, "Levels without index")
@@ -116,7 +116,7 @@ def _delays(ends: Ends, delay: Delay) -> tuple[int, int]:
 
 def _different(delay: Delay) -> int:
     """How many delays a range holds, if it is one."""
-    if not (isinstance(delay, tuple) and len(delay) == 2 and all(isinstance(d, int | np.integer) for d in delay)):
+    if not (isinstance(delay, tuple) and len(delay) == 2 and all(map(is_whole, delay))):
         return 1
     return max(int(delay[1]) - int(delay[0]) + 1, 1)
 
@@ -172,8 +172,8 @@ class Pairs(Sparse):
     weight: Weight = 1.0
 
     def mean_fan_out(self, sources: int, targets: int, delay: Delay) -> float:
-        different = np.unique(np.asarray(delay)).size
-        return max(np.size(self.source) / max(sources, 1) / max(different, 1), 1.0)
+        different = np.unique(as_array(delay)).size
+        return max(as_array(self.source).size / max(sources, 1) / max(different, 1), 1.0)
 
     def build(self, ends: Ends, delay: Delay) -> tuple[list[Way], NDArray[np.float32]]:
         source = self._column(ends, "source", self.source, ends.sources)
@@ -194,7 +194,7 @@ class Pairs(Sparse):
 
     def _late(self, ends: Ends, delay: Delay, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The delays that there are, and which of them each pair has."""
-        if np.ndim(delay) == 0:
+        if as_array(delay).ndim == 0:
             return np.array([one_delay(ends, delay)]), np.empty(0, np.int64)
         column = self._column(ends, "delay", delay, LONGEST_DELAY + 1)
         if column.size != size:
@@ -203,10 +203,7 @@ class Pairs(Sparse):
         return (different, late) if size else (np.array([1]), late)
 
     def _column(self, ends: Ends, what: str, values: ArrayLike, limit: int) -> NDArray[np.int64]:
-        try:
-            array = np.asarray(values)
-        except ValueError:  # rows of different lengths
-            array = np.empty((0, 0), object)
+        array = as_array(values)
         usable = array.ndim == 1 and (array.dtype.kind in "iu" or array.size == 0)
         if not usable or (array.size and (array.min() < 0 or array.max() >= limit)):
             spread = f" from {array.min()} to {array.max()}" if array.size and array.dtype.kind in "iuf" else ""
@@ -255,8 +252,8 @@ class _ByRow(_Random):
 
 
 def _number(what: str, value: Any, least: float, most: float, whole: bool = True) -> None:
-    fits = isinstance(value, int | np.integer) if whole else is_real(value)
-    if isinstance(value, bool) or not fits or not least <= value <= most:
+    fits = is_whole(value) if whole else is_real(value)
+    if not fits or not least <= value <= most:
         raise NetworkError(
             f"The {what} of a connection is not usable.",
             given=repr(value),
@@ -383,4 +380,4 @@ class FixedFanIn(_Random):
             column = np.empty(end - begin)
             rng.uniforms(self._key(), stream, np.uint64(begin), np.uint64(k), column)
             out[:, k] = column
-        return out.ravel()
+        return np.minimum(out.ravel(), np.nextafter(1.0, 0.0))  # once in 2**53 it is 1

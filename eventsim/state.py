@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from eventsim.checks import is_whole
 from eventsim.errors import NetworkError
 from eventsim.kernels import frozen
 from eventsim.kernels.cycle import GROUP
@@ -27,6 +28,9 @@ _BUSIEST = 2**53
 """No memory holds as many synapses as would load a block that much."""
 
 _LINE = 64
+
+_MOST_ON_THEIR_WAY = 2**31
+"""Places of spikes that wait for their delay, 4 bytes each."""
 
 _REPAIR = "simulate(..., record=Record(state=True)).state of the run that is to be continued"
 
@@ -56,14 +60,22 @@ class NetworkState:
 def blank(net: frozen.Frozen) -> frozen.State:
     """Arrays for one sample of a network, to be filled by the engine."""
     n, blocks, slots = len(net.rest), len(net.blocks), net.populations["slots"]
-    some = bool(net.blocks["waits"].any())
+    some, ring = bool(net.blocks["waits"].any()), int((slots * net.populations["size"]).sum())
+    if ring > _MOST_ON_THEIR_WAY:
+        late, many = int(slots.max()) - 1, int(net.populations["size"][slots.argmax()])
+        raise NetworkError(
+            "The spikes on their way need too much room.",
+            given=f"{ring:,} places: delays up to {late} ticks from {many:,} neurons, of which all might fire in each",
+            expected=f"at most {_MOST_ON_THEIR_WAY:,}, which are 8 GiB for each sample that is run at a time",
+            repair="shorter delays, or those neurons that have long ones in a population of their own",
+        )
     return frozen.State(
         x=np.zeros(n, net.rest.dtype),
         wait=np.zeros(n, np.int32),
         lone=_on_lines(n if some else 0, frozen.lone_type(net.rest.dtype)),
         waiting=np.zeros(n if some else 0, frozen.WAITING),
         activity=np.zeros(blocks, frozen.ACTIVITY),
-        fired=np.zeros(int((slots * net.populations["size"]).sum()), np.int32),
+        fired=np.zeros(ring, np.int32),
         n_fired=np.zeros((int(slots.max()), blocks), np.int64),
         wheel=np.zeros((blocks if some else 1, WHEEL), np.int64),
         sync=np.zeros(SYNC, np.int64),
@@ -134,7 +146,7 @@ def check(net: frozen.Frozen, state: NetworkState, samples: int) -> None:
         raise NetworkError("The state is none.", given=type(state).__name__, expected="a NetworkState", repair=repair)
     wanted = {name: (room.shape, room.dtype) for name, room in many(net, samples).items()}
     found = {name: (np.shape(array), np.asarray(array).dtype) for name, array in state.arrays.items()}
-    whole = isinstance(state.tick, int | np.integer) and not isinstance(state.tick, bool) and 0 <= state.tick < LATEST
+    whole = is_whole(state.tick) and 0 <= state.tick < LATEST
     if found != wanted or not whole:
         at = next((name for name in wanted if found.get(name) != wanted[name]), "tick")
         raise NetworkError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsim.checks import as_array, is_whole
 from eventsim.errors import NetworkError
 
 EXACT_LIMIT = 2**24
@@ -31,11 +32,11 @@ def largest_level(sources: int, levels: int | None) -> int:
     NetworkError
         ``levels`` is not between 2 and 8192, or there are too many sources for exact sums.
     """
-    if not isinstance(sources, int | np.integer) or sources < 1:
+    if not (is_whole(sources) and sources >= 1):
         raise NetworkError(
             "The number of sources is not usable.", given=sources, expected="at least 1", repair="len(weight)"
         )
-    if levels is not None and not (isinstance(levels, int | np.integer) and 2 <= levels <= _FINE_GRID + 1):
+    if levels is not None and not (is_whole(levels) and 2 <= levels <= _FINE_GRID + 1):
         raise NetworkError(
             "The number of conductance levels is not usable.",
             given=levels,
@@ -75,12 +76,13 @@ def to_levels(weight: NDArray[np.floating], largest: int) -> tuple[NDArray[np.fl
     NetworkError
         Weights of another shape, or not finite; a largest level below 1.
     """
-    weight = np.asarray(weight, np.float32)
+    given = as_array(weight)
+    weight = given.astype(np.float32) if given.dtype.kind in "biuf" else np.empty(0, np.float32)
     span = np.abs(weight).max(axis=0, initial=0)
-    if weight.ndim != 2 or not np.isfinite(span).all() or largest < 1:
+    if weight.ndim != 2 or not np.isfinite(span).all() or not (is_whole(largest) and largest >= 1):
         raise NetworkError(
             "The weights cannot be rounded to levels.",
-            given=f"shape {weight.shape}, largest magnitude {span.max(initial=0)}, largest level {largest}",
+            given=f"{given.dtype} of shape {given.shape}, at most {span.max(initial=0)}, largest level {largest}",
             expected="finite weights of shape (sources, targets), a largest level of at least 1",
             repair="to_levels(weight, largest_level(len(weight), levels=16))",
         )

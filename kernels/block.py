@@ -63,9 +63,9 @@ def columns(net, state, pop, block, now, room, out, probes, b):
 
 
 @jit
-def _squares(bias, push, touched):
-    """Sum of the squared drive where only the ``touched`` have another one, ``push``, than their bias."""
-    total = square(bias)
+def _squares(biased, bias, push, touched):
+    """Sum of the squared drive where only the ``touched`` have another one, ``push``, than their bias, if any has."""
+    total = square(bias) if biased else 0.0
     for i in range(touched.size):
         now, alone = np.float64(push[i]), np.float64(bias[touched[i]])
         total += now * now - alone * alone
@@ -85,7 +85,7 @@ def _some(net, pop, here, row, now, room, marks, probes, b, frame, out):
     watch, end = probes.watched[here], probes.watched[here + 1]
     watch_touched(model_of(pop), row, first, now, touched, room.push, room.reached, probes, watch, end, frame)
     if probes.drive_squared.shape[1]:
-        probes.drive_squared[b, here] += _squares(row.bias, room.push, touched)
+        probes.drive_squared[b, here] += _squares(pop.biased != 0, row.bias, room.push, touched)
     wipe(marks)
     return fired
 

@@ -69,6 +69,14 @@ def _block(net, state, pop, number, block, now, b, seed, events, room, probes, f
 
 
 @jit
+def _hand_out(net, state, pop, here, out):
+    """What a block of a readout holds, by the thread that will put it to rest: for another it may be too late."""
+    block = net.blocks[here]
+    for n in range(block.first, block.last):
+        out[pop.readout + n - pop.start] = state.x[n]
+
+
+@jit
 def run(net, state, room, offsets, addresses, span, seed, rank, team, probes):
     """Run some ticks of some samples, one after the other.
 
@@ -110,11 +118,12 @@ def run(net, state, room, offsets, addresses, span, seed, rank, team, probes):
                 for block in range(low, high):
                     _block(net, state, pop, number, block, span.origin + t, b, seed, events, room, probes, frame)
             meet(state.sync, team)
-        if t == span.ticks - 1 and rank == 0:
+        if t == span.ticks - 1:
             for pop in net.populations:
                 if pop.kind == READOUT:
-                    for j in range(pop.size):
-                        probes.readout[b, pop.readout + j] = state.x[pop.start + j]
+                    low, high = share(pop.blocks, rank, team)
+                    for here in range(pop.first_block + low, pop.first_block + high):
+                        _hand_out(net, state, pop, here, probes.readout[b])
     for pop in net.populations:
         low, high = share(pop.blocks, rank, team)
         for here in range(pop.first_block + low, pop.first_block + high):

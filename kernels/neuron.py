@@ -306,20 +306,6 @@ def left_by(model, reached, threshold, reset):
     return after_reset(reached, threshold, reset, model.soft, model.kind == SKYRMION)
 
 
-@jit
-def reset_sweep(model, reached, threshold, reset, after):
-    """:func:`left_by` for a row of neurons whose state moves."""
-    if not model.soft:
-        for j in range(reached.size):
-            after[j] = after_reset(reached[j], threshold[j], reset[j], False, False)
-    elif model.kind != SKYRMION:
-        for j in range(reached.size):
-            after[j] = after_reset(reached[j], threshold[j], reset[j], True, False)
-    else:
-        for j in range(reached.size):
-            after[j] = after_reset(reached[j], threshold[j], reset[j], True, True)
-
-
 @inline
 def readout_tick(x, drive):
     """One tick of a readout column: it integrates its current, without leak, threshold or reset."""

@@ -44,7 +44,7 @@ def block(seed, stream, device, counter):
 
 @inline
 def unit(high, low):
-    """Join two random words into a float64 strictly between 0 and 1, on a grid of 2**-53."""
+    """Join two random words into a float64 from 2**-54 on, below 1 but for one in 2**53 that is 1."""
     return np.float64(((high << _WORD) | low) >> np.uint64(11)) * _TO_UNIT + _HALF
 
 

@@ -9,7 +9,7 @@ from eventsim.kernels._jit import jit
 from eventsim.kernels._memory import cut, fetch
 from eventsim.kernels.collect import list_spikes
 from eventsim.kernels.frozen import GAIN, RESET, THRESHOLD, model_of
-from eventsim.kernels.neuron import DeviceArrays, Key, device_row, left_by, tick
+from eventsim.kernels.neuron import OSCILLATOR, DeviceArrays, Key, device_row, left_by, tick
 from eventsim.kernels.synapse import wipe
 
 STRIP = 2048
@@ -23,14 +23,15 @@ _AHEAD = 8
 def _devices_now(net, pop, first, devices, counter, room):
     """The devices of a strip from neuron ``first`` on, as cycle-to-cycle variation makes them in one tick.
 
-    Threshold and reset are drawn for all of them only where refractory neurons are held by them; see :func:`_decide`.
+    Threshold and reset are drawn for all of them only where refractory neurons are held by them, and the reset of
+    oscillators, whose power does not fall below it; see :func:`_decide`.
     """
     size, number = devices.gain.size, np.uint64(first - pop.start)
     gain, threshold, reset = devices.gain, devices.threshold, devices.reset
     factor = cut(room.factor, 0, size)
     for i in range(pop.first_cycle, pop.last_cycle):
         which = net.cycle_of[i]
-        if which != GAIN and pop.hold == 0:
+        if pop.hold == 0 and which != GAIN and not (which == RESET and pop.kind == OSCILLATOR):
             continue
         cycle.fill(net.cycle[i], pop.cycle_seed, net.cycle_stream[i], number, counter, room.words, factor)
         if which == GAIN:

@@ -96,20 +96,3 @@ def wipe(row):
     """Set a row to zero."""
     for j in range(row.size):
         row[j] = 0
-
-
-@jit
-def drive_from_sums(levels, scale, bias, drive):
-    """Turn integer sums of a batch into drive: ``drive[b, j] = bias[j] + scale[j] * levels[b, j]``.
-
-    Parameters
-    ----------
-    levels : float array, shape (batch, targets)
-        Sums of inputs times levels, as a matrix product forms them: for spikes, whole numbers below 2**24.
-    scale, bias : float array, shape (targets,)
-    drive : float array, shape (batch, targets)
-        Written.
-    """
-    for b in range(levels.shape[0]):
-        for j in range(levels.shape[1]):
-            drive[b, j] = add_drive(bias[j], scale[j], levels[b, j])

@@ -4,7 +4,6 @@ import math
 import re
 import threading
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -363,14 +362,6 @@ def test_unusable_encoders_are_refused(make):
 def test_a_number_of_ticks_that_divides_is_offered():
     with pytest.raises(ConfigError, match=r"ticks=4"):
         Frames(5, recorded=8)
-
-
-def test_the_page_on_encoders_runs_as_written():
-    page = (Path(__file__).parent.parent / "docs" / "encoders.md").read_text(encoding="utf-8")
-    space = {}
-    for snippet in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
-        exec(snippet, space)
-    assert space["data"].ticks == 10
 
 
 def test_encoders_stand_in_recipes():

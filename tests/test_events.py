@@ -381,14 +381,3 @@ def test_genuine_touch(data_folder):
     assert len(events) == len({(int(t // 0.001), n, s) for t, n, s in zip(touch.t, taxel, sign, strict=True)})
     assert set(np.unique(events.address)) == {100 * (s > 0) + n for n, s in zip(taxel, sign, strict=True)}
     assert events.tick[0] == 196
-
-
-def test_the_page_on_events_runs_as_written():
-    page = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
-    snippets = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    space = {}
-    for snippet in snippets:
-        if "tonic" not in snippet:
-            exec(snippet, space)
-    assert sum("tonic" in snippet for snippet in snippets) == 1
-    assert len(snippets) >= 4

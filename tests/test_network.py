@@ -5,7 +5,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eventsim import MTJ, Dense, Network, Population, Projection, Readout, Source, SwitchingMTJ, Variation
+from eventsim import (
+    LIF,
+    MTJ,
+    Convolution,
+    Dense,
+    Events,
+    Levels,
+    Network,
+    Pairs,
+    Population,
+    Projection,
+    Readout,
+    Source,
+    SwitchingMTJ,
+    Variation,
+    simulate,
+)
 from eventsim.errors import NetworkError
 
 
@@ -135,3 +151,33 @@ def test_chips_leave_everything_but_the_devices():
     assert chip.frozen.scale is network.frozen.scale
     same = network.on_chip(Variation(), seed=5)
     assert np.array_equal(same.frozen.devices.threshold, network.frozen.devices.threshold)
+
+
+RAGGED = [[1], [1, 2]]
+PARTS = [Source("in", 2), Population("a", LIF().identical(3)), Readout("out", 2)]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Network(["a"], []),
+        lambda: Network(PARTS, ["a"]),
+        lambda: Network([Population(3, LIF().identical(3))], []),
+        lambda: Network([Source(3, 3)], []),
+        lambda: Network(PARTS, [Projection("in", "a", Pairs(RAGGED, [0, 1]))]),
+        lambda: Network(PARTS, [Projection("in", "a", Pairs([0, 1], [0, 1]), delay=RAGGED)]),
+        lambda: Network(PARTS, [Projection("in", "a", Pairs([0], [1], Levels([0.5], index=RAGGED)))]),
+        lambda: Network(PARTS, [Projection("in", "a", Dense(RAGGED, [1.0]))]),
+        lambda: Convolution(RAGGED, (1, 4, 4), [1.0]),
+    ],
+)
+def test_what_is_no_part_or_no_table_is_refused(make):
+    with pytest.raises(NetworkError):
+        make()
+
+
+def test_delays_for_which_there_is_no_room_are_refused():
+    """A million neurons, any of which may fire in each of 65,536 ticks."""
+    network = Network([Source("in", 10**6), Readout("out", 1)], [Projection("in", "out", Pairs([0], [0]), delay=65535)])
+    with pytest.raises(NetworkError, match=r"65,536,000,001 .*delays up to 65535"):
+        simulate(network, Events([], [], [], (1, 1, 10**6)))

@@ -22,6 +22,7 @@ from eventsim import (
     Network,
     NetworkState,
     OneToOne,
+    Oscillator,
     Pairs,
     Population,
     Projection,
@@ -29,6 +30,7 @@ from eventsim import (
     Record,
     Source,
     SwitchingMTJ,
+    TaperedDomainWall,
     Variation,
     respond,
     simulate,
@@ -304,7 +306,20 @@ def test_nothing_comes_from_nothing(network, samples, ticks):
     assert not any(count.any() for count in [*recording.synops.values(), *recording.column_reads.values()])
 
 
-@pytest.mark.parametrize("neuron", [MTJ(), MTJ(refractory=2, reset_mode="soft"), LIF(), IF(reset_mode="soft")])
+@pytest.mark.parametrize(
+    "neuron",
+    [
+        MTJ(),
+        MTJ(refractory=2, reset_mode="soft"),
+        LIF(),
+        IF(reset_mode="soft"),
+        Oscillator(threshold=0.02, damping=0.2),
+        Oscillator(threshold=0.02, damping=0.2, refractory=2),
+        DomainWall(reset=30.0),
+        TaperedDomainWall(reset=30.0),
+    ],
+    ids=repr,
+)
 @pytest.mark.parametrize("n", [50, 5000])
 def test_cycle_to_cycle_variation_is_that_of_respond(neuron, n):
     """As many as would be left alone by themselves too: their devices are others in every tick."""

@@ -9,15 +9,20 @@ import pytest
 
 from eventsim import (
     IF,
+    LIF,
     MTJ,
+    Dense,
+    Events,
     FixedFanOut,
     Generator,
     Network,
     OneToOne,
     Population,
     Projection,
+    Readout,
     Record,
     Source,
+    Variation,
     recorder,
     schedule,
     simulate,
@@ -175,6 +180,20 @@ def test_only_the_same_run_goes_on(tmp_path):
     identical(simulate(net, given, record=ALL, seed=3), read_recording(out))
 
 
+@pytest.mark.usefixtures("busy")
+def test_devices_that_draw_others_numbers_from_cycle_to_cycle_are_others(tmp_path):
+    one, other = (
+        Network([Population("a", MTJ().draw(40, Variation(c2c={"reset": 0.02}), seed=0, name=name))], [])
+        for name in ("x", "y")
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(patch, 3)
+        with pytest.raises(StopError):
+            simulate(one, ticks=50, out=tmp_path / "run.h5")
+    with pytest.raises(CheckpointError, match=r"devices.* differs"):
+        simulate(other, ticks=50, out=tmp_path / "run.h5", resume=True)
+
+
 def test_places_that_are_taken_or_missing_are_refused(tmp_path):
     net, given = network(), events()
     (tmp_path / "run.h5").write_text("mine")
@@ -279,3 +298,19 @@ def test_a_long_run_needs_little_memory(tmp_path):
 def test_refusals_are_input_errors():
     assert issubclass(CheckpointError, InputError)
     assert issubclass(OutputError, InputError)
+
+
+@MANY
+def test_a_team_that_writes_sample_after_sample_loses_nothing_of_a_readout(tmp_path):
+    """A member that goes on to the next sample puts its share of the readout to rest, too early for others."""
+    rng, columns, ticks = np.random.default_rng(0), 8192, 1000
+    populations = [Source("in", 16), Readout("out", columns), Population("a", LIF().identical(5000))]
+    weights = (rng.normal(0.5, 0.1, (16, n)).astype(np.float32) for n in (columns, 5000))
+    ways = [Projection("in", name, Dense(weight)) for name, weight in zip(("out", "a"), weights, strict=True)]
+    network = Network(populations, ways)
+    events = Events.from_frames(rng.random((6, ticks, 16)) < 0.005)
+    one, two = (tmp_path / f"{threads}.h5" for threads in (1, 2))
+    for threads, out in ((1, one), (2, two)):
+        simulate(network, events, record=Record(spikes=["a"]), threads=threads, out=out)
+    assert read_recording(one).readout["out"].all()
+    assert np.array_equal(read_recording(one).readout["out"], read_recording(two).readout["out"])

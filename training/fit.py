@@ -202,6 +202,6 @@ def _bar(total: int, progress: bool) -> AbstractContextManager[Callable[[int], N
     """A progress bar, if one is asked for: only then is it imported."""
     if not progress:
         return nullcontext(lambda done: None)
-    from eventsim.progress import progress_bar
+    from eventsim.bars import progress_bar
 
     return progress_bar(total, "samples")
