@@ -43,3 +43,6 @@ def same(one, two):
     assert all(np.array_equal(one.features[name], two.features[name]) for name in one.features)
     assert (one.spikes is None) == (two.spikes is None)
     assert one.spikes is None or np.array_equal(one.spikes, two.spikes)
+
+
+ONE = relu_teacher()

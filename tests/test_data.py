@@ -214,3 +214,28 @@ def test_an_unusable_number_of_ticks_is_refused(ticks):
 def test_unusable_encoders_are_refused(arguments):
     with pytest.raises(ConfigError):
         GaussianThreshold(*arguments)
+
+
+def test_splits_may_be_of_any_whole_type():
+    """A cache asks for 64-bit numbers; a fingerprint does not know of what type they were."""
+    digits = load("digits")
+    small = {name: getattr(digits, name).astype(np.int16) for name in ("labels", "train", "validation", "test")}
+    again = replace(digits, **small)
+    assert again.train.dtype == again.labels.dtype == np.int64
+    assert again.fingerprint == digits.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train": np.array([0.0, 1.0])}, "train of digits are not usable"),
+        ({"labels": "abc"}, "labels of digits are not usable"),
+        ({"test": np.array([[1]])}, "test of digits are not usable"),
+        ({"x": np.empty((0, 64), np.float32), "labels": np.empty(0, np.int64)}, "samples of digits are not usable"),
+        (dict.fromkeys(("train", "validation", "test"), np.empty(0, np.int64)), "split of digits is not usable"),
+        ({"train": np.array([-1])}, "split of digits is not usable"),
+    ],
+)
+def test_data_sets_that_are_none_are_refused(changes, message):
+    with pytest.raises(DataError, match=message):
+        replace(load("digits"), **changes)

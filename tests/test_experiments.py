@@ -190,3 +190,19 @@ def test_what_is_not_usable_is_refused(tmp_path, old, new, said):
 
 def test_the_small_one_is_toml():
     assert tomllib.loads(EXPERIMENT)["stage"][2]["training"] == {"epochs": 3}
+
+
+def test_stages_without_a_name_are_refused(tmp_path):
+    for name in ("", "name = 3\n"):
+        nameless = f'[[stage]]\n{name}seed = 3\n\n[[case]]\nname = "many"'
+        with pytest.raises(ConfigError, match=r"stage\.3\.name"):
+            experiment(str(written(tmp_path, '[[case]]\nname = "many"', nameless)))
+
+
+def test_the_name_of_an_experiment_of_the_program_is_taken(tmp_path):
+    path = tmp_path / "li_mnist.toml"
+    path.write_text(EXPERIMENT, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"(?s)name.*is taken.*my_li_mnist\.toml"):
+        experiment(str(path))
+    path.write_text(known()["li_mnist"].read_text(encoding="utf-8"), encoding="utf-8")
+    assert experiment(str(path)) == experiment("li_mnist")

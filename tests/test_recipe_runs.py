@@ -231,6 +231,31 @@ def test_options_of_the_data_set_belong_to_the_run(tmp_path):
         run_recipe(checked(table | {"data": {"name": "digits", **options, "train": 129}}), out)
 
 
+def test_what_is_left_of_a_first_write_is_no_run(tmp_path, whole):
+    """Killed before recipe.json had its name."""
+    for name in (".recipe.json.17.part", "results.json.lock"):
+        (tmp_path / name).write_text("")
+    assert run_recipe(chain(), tmp_path).results == whole[0].results
+
+
+DAMAGED = [
+    *(("teacher/metrics.jsonl", left) for left in (None, "{}\n")),
+    *(("results.json", left) for left in ("", "[{}]")),
+]
+
+
+@pytest.mark.parametrize(("name", "content"), DAMAGED)
+def test_damaged_files_of_a_run_are_named(tmp_path, whole, name, content):
+    run_recipe(chain(), tmp_path / "run")
+    path = tmp_path / "run" / name
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(CheckpointError, match=rf"(?s)run folder is damaged.*{name}.*remove .*results\.json"):
+        run_recipe(chain(), tmp_path / "run")
+    (tmp_path / "run" / "results.json").unlink()
+    if content is not None:
+        assert run_recipe(chain(), tmp_path / "run").results == whole[0].results
+
+
 @pytest.mark.parametrize("content", ["notes", "recipe.json"])
 def test_a_folder_of_something_else_is_refused(tmp_path, content):
     (tmp_path / content).write_text("mine")

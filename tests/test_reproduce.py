@@ -5,7 +5,7 @@ import json
 import pytest
 
 from eventsim.cli import main
-from eventsim.errors import CheckpointError, ConfigError, OutputError, ResultsError
+from eventsim.errors import CheckpointError, ConfigError, NetworkError, OutputError, ResultsError
 from eventsim.training import load, reproduce
 from eventsim.training.experiment import experiment, known
 from eventsim.training.page import current, write_page
@@ -65,7 +65,7 @@ def test_what_a_line_says(whole):
     assert [len(chips.accuracies) for chips in distilled.chips] == [1, 3, 3, 3]
     assert distilled.chips[0].spikes == distilled.activity.spikes
     assert 0 < distilled.chips[0].devices_pj < distilled.chips[0].with_periphery_pj
-    assert plain.command == "eventsim reproduce small --seeds 1,"
+    assert plain.command == "eventsim reproduce small.toml --seeds 1,"
     assert plain.seconds > 0
 
 
@@ -129,7 +129,7 @@ def test_quick_forms_and_other_epochs_have_lines_of_their_own(small, whole, tmp_
         ("many", "distilled", 1, 300),
     ]
     assert quick[1].activity.samples == 50
-    assert quick[1].command == "eventsim reproduce small --seeds 0, --quick"
+    assert quick[1].command == "eventsim reproduce small.toml --seeds 0, --quick"
     short = run(small, RunOptions((0,), epochs=1), tmp_path / "runs", file)
     assert [one.epochs for one in short] == [1] * 6
     assert len(ResultsFile(file).results) == 8
@@ -147,6 +147,20 @@ def test_results_on_other_data_do_not_count(small, whole):
 def test_results_of_a_recipe_that_has_changed_do_not_count(whole, tmp_path):
     changed = experiment(str(written(tmp_path, "[64, 20, 10]", "[64, 21, 10]")))
     assert {one.stage for one in current(changed, whole[0])} == {"plain"}
+
+
+def test_a_try_on_other_data_does_not_hide_what_counts(small, whole):
+    """Another number of epochs has another digest."""
+    one = whole[0][0].model_copy(update={"data_sha256": "other", "digest": "other"})
+    assert current(small, [*whole[0], one]) == whole[0]
+
+
+def test_a_stage_that_the_engine_cannot_simulate_is_refused_before_anything_is_trained(tmp_path):
+    real = 'type = "mlp", sizes = [64, 12, 10], unit = { type = "spiking", neurons = { type = "lif" } }'
+    lame = experiment(str(written(tmp_path, 'type = "mtj_mlp", sizes = [64, 12, 10], levels = 16', real)))
+    with pytest.raises(NetworkError, match=r"stage\.1, plain: .*\n.*real"):
+        run(lame, TWO, tmp_path / "runs", tmp_path / "results.jsonl")
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("seeds", [(), (0, 0), (1, 2, 1), (-1,), (0.5,), (2**64,)])
@@ -177,6 +191,13 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     assert command(monkeypatch, path, "--seeds", "4,7", "--epochs", "1", "--threads", "1") == 0
     assert {one.seed for one in ResultsFile(tmp_path / "docs" / "results.jsonl").results} == {4, 7}
     assert not (tmp_path / "docs" / "results.md").exists()  # for experiments of the program
+
+
+def test_the_command_brings_the_page_up_to_date_where_nothing_is_missing(tmp_path, monkeypatch):
+    """As where it was killed between a line and its page."""
+    monkeypatch.setattr(reproduce, "reproduce", lambda *arguments, **more: [])
+    assert command(monkeypatch, "li_mnist", "--results", tmp_path / "results.jsonl", "--data", tmp_path) == 0
+    assert (tmp_path / "results.md").read_text(encoding="utf-8").count("not run") > 10
 
 
 def test_the_page_is_written_from_the_file(tmp_path):

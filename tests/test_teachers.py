@@ -20,6 +20,7 @@ from eventsim.training import (
     Views,
     cached,
     checkpoint,
+    from_arrays,
     load,
     mtj_mlp,
     relu_mlp,
@@ -255,6 +256,18 @@ def test_onnx_files_see_channels_where_they_want_them(tmp_path, order, shape):
     assert said.logits == pytest.approx(np.maximum(rows @ weight, 0), abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("image", "shape"),
+    [((8, 8, 3), (3, 8, 8)), ((1, 16, 9), (9, 16)), ((1, 16, 9), (9, 1, 16)), ((8, 8, 3), (192,)), ((8, 8), (1, 8, 8))],
+)
+def test_onnx_files_named_for_samples_with_channels_answer(tmp_path, image, shape):
+    onnx_file(tmp_path / "a.onnx", shape)
+    x = np.random.default_rng(0).normal(size=(20, *image)).astype(np.float32)
+    colours = from_arrays("colours", x.reshape(20, -1), np.arange(20) % 10, image=image, test=5, validation=5)
+    teacher = named_teacher(str(tmp_path / "a.onnx"), colours)
+    assert Online(teacher, colours).batch(colours.train).logits.shape == (10, 10)
+
+
 @pytest.mark.parametrize("shape", [(3, 8, 8), (8, 8, 1), (28, 28), (65,), (1, 1, 8, 8)])
 def test_onnx_files_for_other_samples_are_refused(tmp_path, data, shape):
     onnx_file(tmp_path / "a.onnx", shape)
@@ -353,11 +366,15 @@ def test_the_command_takes_the_teacher_of_a_demonstration(tmp_path):
 
 
 def test_the_command_refuses(tmp_path, monkeypatch, capsys):
-    logits = written(tmp_path / "logits.npy", np.zeros((5, 10)))
+    logits, zipped = written(tmp_path / "logits.npy", np.zeros((5, 10))), tmp_path / "logits.npz"
+    np.savez(zipped, logits=np.zeros((5, 10)))
+    zipped.write_bytes(zipped.read_bytes()[:-30])
     for words, message in (
         (["--teacher", logits], "5 rows for 10 classes"),
         (["--teacher", tmp_path / "none.h5"], "no teacher"),
-        (["--teacher", "nowhere:teacher"], "no such teacher"),
+        *(([f"--teacher={name}"], "no such teacher") for name in ("nowhere:teacher", ":x", ".a:b")),
+        (["--teacher", "tests.cache_cases:ONE", "--split", "classes"], "train, validation, test"),
+        (["--teacher", zipped], "cannot be read"),
         (["--teacher", "tests.cache_cases:SOME"], "no teacher"),
         (["--teacher", logits, "--augment", "turn=3"], "no such augmentation"),
         (["--teacher", logits, "--augment", "shift=a"], "no such augmentation"),
@@ -370,7 +387,7 @@ def test_the_command_refuses(tmp_path, monkeypatch, capsys):
     ):
         assert run(monkeypatch, *words, "--out", tmp_path / "a.h5") == 2
         assert message in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["logits.npy"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["logits.npy", "logits.npz"]
 
 
 def test_augmentations_have_names():

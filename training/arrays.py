@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from eventsim.checks import count, is_whole
+from eventsim.checks import as_array, count, is_whole
 from eventsim.errors import DataError
 from eventsim.training.dataset import Dataset
 from eventsim.training.splits import Sizes, shuffled, split
@@ -49,7 +49,7 @@ def from_arrays(
     ConfigError
         More samples are asked for than there are.
     """
-    values, kinds = _array(x), _array(labels)
+    values, kinds = as_array(x), as_array(labels)
     shape = values.shape[1:] if values.ndim > 2 else (1, math.prod(values.shape[1:]))
     if values.ndim not in (2, 3, 4) or values.dtype.kind not in "iuf" or values.size == 0:
         raise _unusable(name, f"values of shape {values.shape}, {values.dtype}", "real numbers, a row for each sample")
@@ -68,19 +68,11 @@ def from_arrays(
     return Dataset(name, rows, kinds.astype(np.int64), *parts, image=tuple(shape if image is None else image))
 
 
-def _array(values: ArrayLike) -> np.ndarray:
-    """As an array, of objects where it is none."""
-    try:
-        return np.asarray(values)
-    except ValueError:
-        return np.empty(0, object)
-
-
 def _tested(name: str, test: int | ArrayLike, everything: np.ndarray) -> np.ndarray:
     """The samples for test."""
     if is_whole(test):
-        return everything[: count("test", int(test), 1, len(everything), kind=DataError)]  # type: ignore[arg-type]
-    which = _array(test)
+        return everything[: count("test", test, 1, len(everything), kind=DataError)]
+    which = as_array(test)
     distinct = which.ndim == 1 and which.dtype.kind in "iu" and len(np.unique(which)) == len(which)
     if not distinct or which.size == 0 or which.min() < 0 or which.max() >= len(everything):
         raise _unusable(name, f"test {test!r}", f"a number of samples, or distinct ones below {len(everything)}")

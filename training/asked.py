@@ -48,7 +48,7 @@ def named_teacher(name: str, dataset: Dataset, **onnx: Any) -> Teacher:
     """
     path = Path(name)
     if path.suffix == ".onnx":
-        return OnnxTeacher(path, dataset.image, **onnx)
+        return OnnxTeacher(path, dataset.image[:2], **onnx)
     if ":" in name and not path.exists():
         return _imported(name, dataset)
     if path.suffix in (".npy", ".npz"):
@@ -63,7 +63,7 @@ def _imported(name: str, dataset: Dataset) -> Teacher:
     sys.path.insert(0, str(Path.cwd()))  # as `python -m` does
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as cause:
+    except (ImportError, AttributeError, ValueError, TypeError) as cause:
         raise ConfigError(
             "There is no such teacher.",
             given=f"{name}: {cause}",

@@ -14,8 +14,8 @@ from typing import Any
 import eventsim
 from eventsim import store
 from eventsim.errors import CacheError
-from eventsim.training.cachefile import FORMAT, SPLITS, content
-from eventsim.training.dataset import Dataset
+from eventsim.training.cachefile import FORMAT, content
+from eventsim.training.dataset import SPLITS, Dataset
 from eventsim.training.describe import described
 from eventsim.training.lessons import Online
 from eventsim.training.teachers import Teacher

@@ -18,7 +18,6 @@ from eventsim.training.form import FEATURES
 from eventsim.training.keyed import Ints
 
 FORMAT = "eventsim teacher cache 2"
-SPLITS = ("train", "validation", "test")
 
 ROWS = 256
 """Samples of a chunk; those of feature maps are of one sample."""

@@ -13,8 +13,8 @@ from eventsim.columns import alone, beside, check_room, reading, writing
 from eventsim.errors import CacheError, ConfigError
 from eventsim.training import cacheabout, cachefile
 from eventsim.training.cache import MEMORY, TeacherCache
-from eventsim.training.cachefile import ROWS, SPLITS
-from eventsim.training.dataset import Dataset
+from eventsim.training.cachefile import ROWS
+from eventsim.training.dataset import SPLITS, Dataset
 from eventsim.training.form import Form
 from eventsim.training.keyed import Ints
 from eventsim.training.lessons import Online

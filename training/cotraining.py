@@ -11,13 +11,14 @@ from eventsim.parallel import Workers, check_threads
 from eventsim.training.dataset import Dataset
 from eventsim.training.encode import Encoder
 from eventsim.training.fit import Fitted, check_fit, fitted
+from eventsim.training.keyed import Ints
 from eventsim.training.layer import Params
 from eventsim.training.lessons import Online
 from eventsim.training.model import Model
 from eventsim.training.objective import Objective
 from eventsim.training.plan import FitConfig
 from eventsim.training.standing import Standing
-from eventsim.training.step import Ints, Training, views_of
+from eventsim.training.step import Training, views_of
 from eventsim.training.taught import Taught
 from eventsim.training.teachers import ModelTeacher
 from eventsim.training.views import Views

@@ -16,6 +16,7 @@ from eventsim.errors import DataError
 
 SPLIT_SEED = 0
 """Splits do not depend on the seed of a run: all runs are tested on the same samples."""
+SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,28 +53,47 @@ class Dataset:
     ticks: int = 1
 
     def __post_init__(self) -> None:
+        for name in ("labels", *SPLITS):
+            object.__setattr__(self, name, self._whole(name))
         n = len(self.labels)
-        everything = np.concatenate([self.train, self.validation, self.test])
+        everything = np.concatenate([getattr(self, name) for name in SPLITS])
         formed = len(self.image) in (2, 3) and all(is_whole(n) and n >= 1 for n in self.image)
         formed = formed and is_whole(self.ticks) and self.ticks >= 1
         wide = self.x.ndim == 2 and formed and self.x.shape[1] == self.ticks * math.prod(self.image)
         fits = wide and len(self.x) == n and (self.x.dtype.kind == "f" or self.x.dtype == np.uint8)
-        if not fits or not np.isfinite(self.x).all() or self.labels.min() < 0:
+        if not fits or not self._finite or not n or self.labels.min() < 0:
             raise DataError(
                 f"The samples of {self.name} are not usable.",
                 given=f"{self.x.dtype} of shape {self.x.shape} for {self.ticks} images of {self.image} each, "
-                f"{n} labels from {self.labels.min()}",
+                f"{n} labels from {self.labels.min(initial=0)}",
                 expected="finite real values, or counts in uint8, of shape (samples, [ticks *] height * width "
                 "[* channels]), a label from 0 for each",
                 repair="drop or replace those samples",
             )
-        if len(np.unique(everything)) != len(everything) or everything.min() < 0 or everything.max() >= n:
+        first, last = int(everything.min(initial=n)), int(everything.max(initial=-1))
+        if len(np.unique(everything)) != len(everything) or not 0 <= first <= last < n:
             raise DataError(
                 f"The split of {self.name} is not usable.",
-                given=f"{len(everything)} entries from {everything.min()} to {everything.max()}",
+                given=f"{len(everything)} entries from {first} to {last}",
                 expected=f"distinct samples from 0 to {n - 1} in train, validation and test",
                 repair="keep train, validation and test apart",
             )
+
+    def _whole(self, name: str) -> NDArray[np.int64]:
+        """Labels or a split, as 64-bit integers."""
+        given = np.asarray(getattr(self, name))
+        if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+            raise DataError(
+                f"The {name} of {self.name} are not usable.",
+                given=f"{given.dtype} of shape {given.shape}",
+                expected="whole numbers in a row",
+                repair=f"{name}=np.array([...], dtype=np.int64)",
+            )
+        return given.astype(np.int64, copy=False)
+
+    @property
+    def _finite(self) -> bool:
+        return self.x.dtype == np.uint8 or bool(np.isfinite(self.x).all())
 
     @property
     def classes(self) -> int:
@@ -83,7 +103,7 @@ class Dataset:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of values, labels, split and shape of a sample."""
-        parts = {name: getattr(self, name) for name in ("x", "labels", "train", "validation", "test")}
+        parts = {name: getattr(self, name) for name in ("x", "labels", *SPLITS)}
         parts["image"] = np.array(self.image, np.int64)
         if self.ticks > 1:
             parts["ticks"] = np.array([self.ticks], np.int64)

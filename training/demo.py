@@ -7,7 +7,8 @@ from pathlib import Path
 from eventsim import store
 from eventsim.config import DemoConfig
 from eventsim.errors import OutputError
-from eventsim.training.pipeline import Demo, Pipeline, Progress
+from eventsim.progress import Progress, silent
+from eventsim.training.pipeline import Demo, Pipeline
 from eventsim.training.showcase import publish
 
 
@@ -18,7 +19,7 @@ def run_demo(
     data: Path | None = None,
     cache: Path | None = None,
     threads: int = 1,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = silent,
 ) -> Demo:
     """Train a teacher, cache it, distil a student of MTJ neurons, measure it on drawn chips, and write a report.
 
@@ -32,7 +33,7 @@ def run_demo(
     cache : path, optional
         Teacher cache of an earlier run with the same data and teacher; the teacher is then not trained again.
     threads : int
-        For the simulation of chips; no number depends on it.
+        No number depends on it.
     progress : callable, optional
 
     Returns

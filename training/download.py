@@ -6,22 +6,19 @@ import shutil
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from eventsim import store
 from eventsim.columns import writing
 from eventsim.errors import ConfigError, DataError, OutputError
+from eventsim.progress import Progress, silent
 from eventsim.training.publishers import DOWNLOADS, Download
 
-Progress = Callable[[str, int, int], None]
 """Called as ``progress(file, done, total)``, in bytes."""
 
 
-def download(
-    name: str, into: Path, address: str | None = None, progress: Progress = lambda file, done, total: None
-) -> Path:
+def download(name: str, into: Path, address: str | None = None, progress: Progress = silent) -> Path:
     """Download a data set into a data folder, in its publisher's layout.
 
     A file takes its name when it is whole and its checksum is right, the files of an archive all at once; what is

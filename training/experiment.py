@@ -220,9 +220,18 @@ def experiment(name: str) -> Experiment:
             repair="correct the name",
         )
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        table = tomllib.loads(text)
+        own = there.get(path.stem, path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
         raise unreadable(path, cause) from None
+    if own != text:
+        raise ConfigError(
+            "The name of the experiment is taken.",
+            given=f"{path}, which is not the {path.stem} of the program",
+            expected="another name: run folders and results go by it",
+            repair=f"call the file my_{path.name}",
+        )
     try:
         plan = Plan.model_validate(frozen(table))
     except ValidationError as error:
@@ -233,10 +242,10 @@ def experiment(name: str) -> Experiment:
             "The experiment is not usable.", given=given, expected=text, repair=f"correct this entry of {path}"
         )
     for case in found.cases:
+        for changes in ({}, *(test.data for test in plan.test)):
+            checked({"data": merged(merged(plan.data, case.data), changes), "stage": found.stages})
         for quick in (False, True):
             found.recipe(case, 0, quick=quick)
-        for test in plan.test:
-            checked({"data": merged(merged(plan.data, case.data), test.data), "stage": found.stages})
     return found
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -162,10 +164,13 @@ def _rows(logits: Any, at: Ints) -> Array:
 def _numpy(path: Path) -> Mapping[str, NDArray[Any]]:
     try:
         if path.suffix == ".npy":
-            return {"logits": np.load(path, mmap_mode="r", allow_pickle=False)}
-        with np.load(path, allow_pickle=False) as arrays:
+            found = np.load(path, mmap_mode="r", allow_pickle=False)
+            if not isinstance(found, np.ndarray):
+                raise TypeError(f"arrays of numpy.savez, in a file called {path.suffix}")
+            return {"logits": found}
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays}
-    except (OSError, ValueError, EOFError) as cause:
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as cause:
         raise CacheError(
             "The logits cannot be read.",
             given=f"{path}: {cause}",

@@ -347,7 +347,12 @@ class Model:
 
     def bare(self, params: Params) -> tuple[Model, Params]:
         """The model without its heads, as it is deployed, and its parameters."""
-        return Model(self.layers, self.inputs), self._split(params)[0]
+        return self._bare, self._split(params)[0]
+
+    @cached_property
+    def _bare(self) -> Model:
+        """Made once, for what it finds out about its parameters takes as long as drawing them."""
+        return Model(self.layers, self.inputs) if self.heads else self
 
 
 def _path(head: str) -> str:

@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from statistics import fmean
 from typing import Any
 
 from eventsim.parallel import Workers
 from eventsim.training.builders import multiplications
 from eventsim.training.dataset import Dataset
+from eventsim.training.encode import EVALUATION, Encoder
+from eventsim.training.layer import Params
 from eventsim.training.measured import FEW, SAMPLES, OnEngine
+from eventsim.training.model import Model
 from eventsim.training.predict import accuracy, predict
 from eventsim.training.run import Done
+from eventsim.training.stages import Task
 from eventsim.training.step_cost import step_cost
 
 
+def on_engine(task: Task, params: Params, dataset: Dataset, threads: int, *, quick: bool) -> OnEngine | None:
+    """A stage in the engine; None for one without neurons.
+
+    Raises
+    ------
+    NetworkError
+        The engine cannot simulate it.
+    """
+    model, own = task.model.bare(params)
+    ids, encoder = dataset.test[:1], task.encoder
+    sample = encoder(encoder.prepare(dataset.x[ids]), ids, EVALUATION)
+    if not model.spikes(own, sample, encoder.ticks):
+        return None
+    return OnEngine(model, own, encoder, dataset, threads, FEW if quick else SAMPLES)
+
+
 def outcome(
-    done: Done, tests: Mapping[str, Dataset], seed: int, threads: int, *, chips: bool, quick: bool
+    done: Done, tests: Mapping[str, Callable[[], Dataset]], seed: int, threads: int, *, chips: bool, quick: bool
 ) -> dict[str, Any]:
     """Measure a stage.
 
     Parameters
     ----------
     done : Done
-    tests : mapping of str to Dataset
-        Further data sets, whose test splits it is tested on.
+    tests : mapping of str to function
+        Each gives a further data set, whose test split it is tested on; one is held at a time.
     seed : int
         Of drawn chips.
     threads : int
@@ -42,14 +62,13 @@ def outcome(
     task, dataset, reached = done.task, done.dataset, done.results
     model, params = task.model.bare(done.params)
     rates = reached["firing_rates"]
-    engine = OnEngine(model, params, task.encoder, dataset, threads, FEW if quick else SAMPLES) if rates else None
+    engine = on_engine(task, done.params, dataset, threads, quick=quick)
     activity, drawn = (None, ()) if engine is None else engine.measure(seed, chips=chips)
     with Workers(threads) as workers:
         step = step_cost(task, done.params, dataset, workers)
         shares = {}
-        for name, test in tests.items():
-            logits = predict(model, params, test, test.test, task.encoder, workers=workers)
-            shares[name] = accuracy(logits, test.labels[test.test])
+        for name, loaded in tests.items():
+            shares[name] = _tested(model, params, loaded(), task.encoder, workers)
     return {
         "samples": (len(dataset.train), len(dataset.validation), len(dataset.test)),
         "ticks": task.encoder.ticks,
@@ -67,3 +86,9 @@ def outcome(
         "activity": activity,
         "chips": drawn,
     }
+
+
+def _tested(model: Model, params: Params, dataset: Dataset, encoder: Encoder, workers: Workers) -> float:
+    """Accuracy on the test split of a data set."""
+    logits = predict(model, params, dataset, dataset.test, encoder, workers=workers)
+    return accuracy(logits, dataset.labels[dataset.test])

@@ -8,11 +8,11 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from eventsim import store
-from eventsim.columns import writing
+from eventsim.columns import locked, writing
 from eventsim.errors import OutputError
 from eventsim.report import Table
 from eventsim.training.experiment import FOLDER, Experiment, experiment, known
-from eventsim.training.results import Result, ResultsFile
+from eventsim.training.results import WAIT, Result, ResultsFile
 from eventsim.training.tables import LEGEND, chips_table, markdown, operations_table, results_table, steps_table
 
 TEMPLATE = "results.md.j2"
@@ -52,9 +52,16 @@ def write_page(results: Path) -> Path:
     OutputError
         The page cannot be written.
     """
-    path, results_found = page_of(results), ResultsFile(results).results
+    path = page_of(results)
+    with writing(path, "it was left as it is"), locked(results, str(results), wait=WAIT):
+        store.write_text(path, f"{MARK}\n{_page(ResultsFile(results).results)}\n")
+    return path
+
+
+def _page(results: Sequence[Result]) -> str:
+    """The text with the tables of results."""
     experiments = {name: experiment(name) for name in known()}
-    found = [result for one in experiments.values() for result in current(one, results_found)]
+    found = [result for one in experiments.values() for result in current(one, results)]
 
     def of_one(made: Callable[[Experiment, Sequence[Result]], Table]) -> Callable[[str], str]:
         return lambda name: markdown(made(experiments[name], found))
@@ -66,21 +73,17 @@ def write_page(results: Path) -> Path:
         return f"`eventsim reproduce {name}`\n\n{of_one(results_table)(name)}"
 
     environment = Environment(loader=PackageLoader("eventsim", FOLDER), undefined=StrictUndefined, autoescape=False)
-    text = environment.get_template(TEMPLATE).render(
+    return environment.get_template(TEMPLATE).render(
         legend=LEGEND,
         table=table,
         steps=of_one(steps_table),
         chips=of_some(chips_table),
         operations=of_some(operations_table),
     )
-    with writing(path, "it was left as it is"):
-        store.write_text(path, f"{MARK}\n{text}\n")
-    return path
 
 
 def current(experiment: Experiment, results: Sequence[Result]) -> list[Result]:
     """Those of some results that were found with the recipes that an experiment has now, and with the latest data."""
-    latest = {(one.experiment, one.case): one.data_sha256 for one in results if not one.quick}
     digests: dict[tuple[str, int], dict[str, str]] = {}
     kept = []
     for result in results:
@@ -91,7 +94,7 @@ def current(experiment: Experiment, results: Sequence[Result]) -> list[Result]:
         if place not in digests:
             recipe = experiment.recipe(case, result.seed)
             digests[place] = {stage.name: experiment.digest(recipe, stage.name) for stage in recipe.stage}
-        known_by = digests[place].get(result.stage)
-        if known_by == result.digest and latest[result.experiment, result.case] == result.data_sha256:
+        if digests[place].get(result.stage) == result.digest:
             kept.append(result)
-    return kept
+    latest = {result.case: result.data_sha256 for result in kept}
+    return [result for result in kept if latest[result.case] == result.data_sha256]

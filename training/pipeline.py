@@ -7,7 +7,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from eventsim.config import DemoConfig
 from eventsim.events import Events
 from eventsim.network import Network
 from eventsim.parallel import Workers, check_threads
+from eventsim.progress import Progress
 from eventsim.training import checkpoint
 from eventsim.training.builders import mtj_mlp, relu_mlp
 from eventsim.training.cache import TeacherCache
@@ -48,9 +49,6 @@ from eventsim.training.signal import Array, Signal
 from eventsim.training.soft_objective import SoftTargets
 from eventsim.training.teachers import ModelTeacher
 from eventsim.variation import Variation
-
-Progress = Callable[[str, int, int], None]
-"""Called as ``progress(stage, done, total)``."""
 
 CACHE = "teacher_cache.h5"
 TEACHER, PLAIN, DISTILLED = "teacher", "student without distillation", "student with distillation"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,16 @@ from eventsim.checks import is_whole
 from eventsim.errors import ConfigError
 from eventsim.keys import SEED_LIMIT
 from eventsim.parallel import check_threads
+from eventsim.progress import Progress, silent
 from eventsim.training.data import load
 from eventsim.training.dataset import Dataset
-from eventsim.training.experiment import Case, Experiment
+from eventsim.training.experiment import Case, Experiment, known
 from eventsim.training.inherit import merged
-from eventsim.training.outcome import outcome
+from eventsim.training.outcome import on_engine, outcome
 from eventsim.training.recipe import Recipe
 from eventsim.training.results import Result, ResultsFile
-from eventsim.training.run import Done, Progress, check_folder, run_recipe
-from eventsim.training.stages import tasks
+from eventsim.training.run import Done, check_folder, run_recipe
+from eventsim.training.stages import naming, tasks
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def reproduce(
     *,
     data: Path | None = None,
     threads: int = 1,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = silent,
     report: Callable[[Result], object] = lambda result: None,
 ) -> list[Result]:
     """Train and measure what the results file does not hold yet.
@@ -104,13 +106,15 @@ def reproduce(
     check_threads(threads)
     file = ResultsFile(results)
     file.claim()
-    runs: list[_Run] = []
-    for case in experiment.asked(options.quick):
+
+    def of(case: Case) -> list[_Run]:
         dataset = experiment.recipe(case, options.seeds[0], quick=options.quick).data.load(data)
         given = (dataset.fingerprint, file, data, threads, report)
         seeds = [_Run(experiment, options, case, seed, *given) for seed in options.seeds]
         _check([run for run in seeds if run.missing()], dataset, out)
-        runs += seeds
+        return seeds
+
+    runs = [run for case in experiment.asked(options.quick) for run in of(case)]
     for run in runs:
         run(out, progress)
     return [result for run in runs for result in run.found()]
@@ -140,7 +144,8 @@ class _Run:
         """By which anybody finds the result."""
         quick = " --quick" if self.options.quick else ""
         epochs = "" if self.options.epochs is None else f" --epochs {self.options.epochs}"
-        return f"eventsim reproduce {self.experiment.name} --seeds {self.seed},{quick}{epochs}"
+        name = self.experiment.name
+        return f"eventsim reproduce {name if name in known() else f'{name}.toml'} --seeds {self.seed},{quick}{epochs}"
 
     def recipe(self, only: set[str] | None = None) -> Recipe:
         """What is trained."""
@@ -190,7 +195,7 @@ class _Run:
         """A stage, measured."""
         plan, name = self.experiment.plan, done.task.name
         key = dict(zip(Result.KEY, self.key(recipe, name), strict=True))
-        tests = {test.name: _with(recipe, test.data, self.data) for test in self.experiment.tests(name)}
+        tests = {test.name: partial(_with, recipe, test.data, self.data) for test in self.experiment.tests(name)}
         asked = {"chips": name in plan.chips, "quick": self.options.quick}
         found = outcome(done, tests, self.seed, self.threads, **asked)
         given = recipe.data.model_dump(exclude_unset=True)
@@ -205,6 +210,8 @@ def _check(runs: Sequence[_Run], dataset: Dataset, out: Path) -> None:
         check_folder(run.folder(out), run.recipe(run.missing()), dataset)
     for run in runs[:1]:
         recipe = run.recipe()
-        tasks(recipe, dataset)
+        for i, task in enumerate(tasks(recipe, dataset)):
+            with naming(i, task.name):
+                on_engine(task, task.start, dataset, run.threads, quick=run.options.quick)
         for test in run.experiment.plan.test:
             _with(recipe, test.data, run.data)

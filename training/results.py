@@ -16,7 +16,7 @@ from eventsim.training.recipe import frozen
 
 HEADER = {"format": "eventsim results", "version": 1}
 ENDING = ".jsonl"
-_WAIT = 60.0
+WAIT = 60.0
 """Seconds to wait for others who add to the file."""
 
 
@@ -157,7 +157,7 @@ class ResultsFile:
         """Refuse a place that cannot be written to, with :class:`OutputError`."""
         with writing(self.path, "nothing was touched"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with locked(self.path, str(self.path), wait=_WAIT):
+            with locked(self.path, str(self.path), wait=WAIT):
                 pass
 
     def add(self, result: Result) -> None:
@@ -170,7 +170,7 @@ class ResultsFile:
         """
         with writing(self.path, "nothing was touched"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with locked(self.path, str(self.path), wait=_WAIT):
+            with locked(self.path, str(self.path), wait=WAIT):
                 self.results = [one for one in self._read() if one.key != result.key] + [result]
                 lines = [json.dumps(HEADER), *(one.model_dump_json(exclude_defaults=True) for one in self.results)]
                 store.write_text(self.path, "\n".join(lines) + "\n")

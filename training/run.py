@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from eventsim import store
 from eventsim.columns import locked, writing
 from eventsim.errors import CheckpointError, OutputError
 from eventsim.parallel import Workers, check_threads
+from eventsim.progress import Progress, silent
 from eventsim.training.cache import TeacherCache
 from eventsim.training.dataset import Dataset
 from eventsim.training.describe import difference
@@ -22,8 +24,6 @@ from eventsim.training.recipe import Recipe
 from eventsim.training.stages import Task, tasks
 
 RECIPE, RESULTS = "recipe.json", "results.json"
-Progress = Callable[[str, int, int], None]
-"""Called as ``progress(stage, done, total)``."""
 
 
 class Done(NamedTuple):
@@ -55,7 +55,7 @@ def run_recipe(
     *,
     data: Path | None = None,
     threads: int = 1,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = silent,
     told: Callable[[Done], None] | None = None,
 ) -> Ran:
     """Train the stages of a recipe in their order, each with the cache of its teacher.
@@ -188,19 +188,18 @@ def _known(out: Path) -> dict[str, dict[str, Any]]:
     """Results so far, by the names of their stages."""
     if not (out / RESULTS).exists():
         return {}
-    return {found["stage"]: found for found in json.loads((out / RESULTS).read_text("utf-8"))}
+    with _whole(out, RESULTS) as text:
+        return {found["stage"]: found for found in json.loads(text)}
 
 
 def _check_folder(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
     """What the folder says of itself; refused if it is that of another run, or of something else."""
-    if not out.exists() or (out.is_dir() and not any(not p.name.startswith(".") for p in out.iterdir())):
+    if not out.exists() or (out.is_dir() and all(_passing(path.name) for path in out.iterdir())):
         return {}
     try:
         found = json.loads((out / RECIPE).read_text("utf-8"))
         both = found["stage"].keys() & identity["stage"].keys()
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        if out.is_dir() and {p.name for p in out.iterdir()} <= {f"{RESULTS}.lock"}:
-            return {}
         raise OutputError(
             "The folder holds something else than a run.",
             given=f"{out}, without a {RECIPE} that can be read",
@@ -219,7 +218,26 @@ def _check_folder(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
     return dict(found)
 
 
+def _passing(name: str) -> bool:
+    """Whether a file says nothing of its folder: hidden, as what a killed process has left, or a lock."""
+    return name.startswith(".") or name == f"{RESULTS}.lock"
+
+
 def _seconds(out: Path, stage: str) -> float:
     """Training time of a stage."""
-    lines = (out / stage / "metrics.jsonl").read_text("utf-8").splitlines()
-    return float(sum(json.loads(line)["seconds"] for line in lines))
+    with _whole(out, f"{stage}/metrics.jsonl") as text:
+        return float(sum(json.loads(line)["seconds"] for line in text.splitlines()))
+
+
+@contextmanager
+def _whole(out: Path, name: str) -> Iterator[str]:
+    """The text of a file of the folder, which is refused if it is missing or damaged."""
+    try:
+        yield (out / name).read_text("utf-8")
+    except (OSError, ValueError, KeyError, TypeError) as cause:
+        raise CheckpointError(
+            "The run folder is damaged.",
+            given=f"{out / name}: {type(cause).__name__}, {cause}",
+            expected="what the run has written there",
+            repair=f"remove {out / RESULTS}: then what is missing is trained again, and what is there only tested",
+        ) from None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,12 +153,19 @@ def tasks(recipe: Recipe, dataset: Dataset) -> Sequence[Task]:
     """
     made: dict[str, Task] = {}
     for i, stage in enumerate(recipe.stage):
-        try:
+        with naming(i, stage.name):
             task = Task.of(stage, recipe.asked(stage))
             teacher, origin = (None if name is None else made[name] for name in (stage.teacher, stage.start))
             task.check(dataset, teacher, origin)
-        except InputError as error:
-            what = f"stage.{i}, {stage.name}: {error.what}"
-            raise type(error)(what, given=error.given, expected=error.expected, repair=error.repair) from None
         made[stage.name] = task
     return list(made.values())
+
+
+@contextmanager
+def naming(i: int, stage: str) -> Iterator[None]:
+    """Say of which stage something is refused."""
+    try:
+        yield
+    except InputError as error:
+        what = f"stage.{i}, {stage}: {error.what}"
+        raise type(error)(what, given=error.given, expected=error.expected, repair=error.repair) from None

@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import eventsim
 from eventsim import keys
@@ -22,6 +21,7 @@ from eventsim.training.describe import described
 from eventsim.training.divergence import blamed
 from eventsim.training.encode import Encoder
 from eventsim.training.gradient import Gradient, gradient
+from eventsim.training.keyed import Ints
 from eventsim.training.layer import Mode, Params
 from eventsim.training.lessons import Lessons
 from eventsim.training.model import Model
@@ -34,8 +34,6 @@ from eventsim.training.signal import Array, Signal
 from eventsim.training.standing import Standing
 from eventsim.training.taught import Taught
 from eventsim.training.views import Views
-
-Ints = NDArray[np.int64]
 
 
 def views_of(model: Model, config: FitConfig, teacher: Lessons | None) -> Views:
