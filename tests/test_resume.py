@@ -87,10 +87,13 @@ def test_a_training_that_is_over_is_read(train, whole, tmp_path):
 def test_a_training_that_is_killed_again_and_again_is_the_same(train, whole, tmp_path, seed):
     moments, reached, kills = random.Random(seed), [0], 0
     every = (1, 4, None)[seed % 3]
+    begin = time.perf_counter()
+    assert ended(forked(lambda: train(tmp_path.with_name(f"{tmp_path.name}-whole"), every))) == 0
+    whole_time = time.perf_counter() - begin
     while True:
         child = forked(lambda: train(tmp_path, every))
         if kills < 12:
-            time.sleep(moments.uniform(0.01, 0.15))
+            time.sleep(moments.uniform(0.02, 0.25) * whole_time)  # so that no machine is too fast to be killed
             os.kill(child, signal.SIGKILL)
         code = ended(child)
         assert code in (0, -signal.SIGKILL)
