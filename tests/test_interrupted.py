@@ -108,11 +108,18 @@ def test_an_interrupted_run_keeps_what_it_did(tmp_path, monkeypatch, uninterrupt
     monkeypatch.setattr(schedule, "_FIRST", 2000)
     monkeypatch.setattr(schedule, "_STOP", 0.002)
     net, out, part = long_network(), tmp_path / "run.h5", tmp_path / "run.h5.part"
-    child = forked(lambda: simulate(net, record=LONG_RECORD, out=out, threads=threads, **LONG))
-    while not part.exists():
-        time.sleep(0.002)
-    time.sleep(0.1)
-    os.kill(child, signal.SIGINT)
+    advance, calls = workers.Workers.run, iter(range(1000))
+
+    def struck(self, *arguments):
+        if next(calls) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return advance(self, *arguments)
+
+    def work():
+        workers.Workers.run = struck
+        simulate(net, record=LONG_RECORD, out=out, threads=threads, **LONG)
+
+    child = forked(work)
     assert ended(child) == 2
     assert [path.name for path in tmp_path.iterdir()] == [part.name]
     found = read_recording(part)
