@@ -87,3 +87,36 @@ def threshold_spikes(seed, stream, counters, probability, out):
                 for k in range(min(4, inputs - i)):
                     spike = words[k] < np.uint64(np.float64(probability[b, i + k]) * 4294967296.0)
                     out[b, t, i + k] = spike
+
+
+@jit
+def stratified_spikes(seed, stream, count_stream, counters, probability, out):
+    """Draw spikes as :func:`threshold_spikes` does, but for their number, which strays by less than one.
+
+    Input ``i`` of sample ``b`` spikes ``floor(ticks p + v)`` times, ``p = probability[b, i]``, ``v`` uniform below 1,
+    in ticks that are chosen at random (Knuth's selection sampling, Algorithm S): each tick has a spike with probability
+    ``p``, as if its random threshold had been drawn from one of ``ticks`` equally likely strata, each in its turn.
+
+    Parameters
+    ----------
+    stream, count_stream : uint64
+        Streams of the choice of ticks and of the numbers of spikes.
+    seed, counters, probability, out
+        As for :func:`threshold_spikes`.
+    """
+    samples, ticks, inputs = out.shape
+    left = np.empty(inputs, np.uint64)
+    for b in range(samples):
+        for i in range(0, inputs, 4):
+            words = block(seed, count_stream, np.uint64(i >> 2), counters[b])
+            for k in range(min(4, inputs - i)):
+                mean = np.uint64(np.float64(probability[b, i + k]) * ticks * 4294967296.0)
+                left[i + k] = (mean + words[k]) >> _WORD
+        for t in range(ticks):
+            counter = (counters[b] << np.uint64(16)) | np.uint64(t)
+            for i in range(0, inputs, 4):
+                words = block(seed, stream, np.uint64(i >> 2), counter)
+                for k in range(min(4, inputs - i)):
+                    spike = words[k] * np.uint64(ticks - t) < left[i + k] << _WORD
+                    left[i + k] -= np.uint64(spike)
+                    out[b, t, i + k] = spike

@@ -12,7 +12,7 @@ from scipy.special import ndtr
 from eventsim import keys
 from eventsim.checks import count, is_real, is_whole
 from eventsim.errors import ConfigError
-from eventsim.kernels.rng import threshold_spikes
+from eventsim.kernels.rng import stratified_spikes, threshold_spikes
 from eventsim.training.signal import Array, Signal
 
 Values = NDArray[Any]
@@ -82,20 +82,24 @@ class GaussianThreshold:
     seed : int
     mean, std : float
         Of the random number; values are expected between 0 and 1.
+    stratified : bool
+        Random numbers of the ticks of an input come from equally likely parts of the Gaussian, one from each, in random
+        order: a tick spikes with the same probability, and the number of spikes strays by less than one.
 
     Raises
     ------
     ConfigError
-        No tick, or a width that is not positive.
+        No tick, a width that is not positive, or ``stratified`` is neither true nor false.
     """
 
     ticks: int
     seed: int
     mean: float = 0.5
     std: float = 0.25
+    stratified: bool = False
 
     def __post_init__(self) -> None:
-        keys.check_seed(self.seed)
+        check_draws(self.seed, self.stratified)
         real = is_whole(self.ticks) and is_real(self.mean) and is_real(self.std)
         if not (real and 1 <= self.ticks <= MOST_TICKS and abs(self.mean) <= 1e6 and 1e-6 <= self.std <= 1e6):
             raise ConfigError(
@@ -121,7 +125,7 @@ class GaussianThreshold:
 
     def __call__(self, prepared: Values, ids: NDArray[np.int64], epoch: int) -> Signal:
         """Spikes; see :class:`Encoder`."""
-        return drawn(self.seed, self.ticks, prepared, ids, epoch)
+        return drawn(self.seed, self.ticks, self.stratified, prepared, ids, epoch)
 
 
 def check_ticks(ticks: int) -> None:
@@ -129,15 +133,35 @@ def check_ticks(ticks: int) -> None:
     count("ticks", ticks, 1, MOST_TICKS, kind=ConfigError)
 
 
+def check_draws(seed: int, stratified: bool) -> None:
+    """Refuse a seed or a way of drawing that cannot be."""
+    keys.check_seed(seed)
+    if not isinstance(stratified, bool):
+        raise ConfigError(
+            "The encoder is not usable.",
+            given=f"stratified={stratified!r}",
+            expected="True or False",
+            repair="stratified=True",
+        )
+
+
 def real(x: Values) -> Array:
     """Samples as real numbers, whatever they are kept in."""
     return x if x.dtype.kind == "f" else x.astype(np.float32)
 
 
-def drawn(seed: int, ticks: int, probability: Values, ids: NDArray[np.int64], epoch: int) -> Signal:
-    """Spikes of these probabilities, drawn anew for each input, tick, sample and epoch, keyed by these alone."""
+def drawn(seed: int, ticks: int, stratified: bool, probability: Values, ids: NDArray[np.int64], epoch: int) -> Signal:
+    """Spikes of these probabilities, drawn anew for each input, tick, sample and epoch, keyed by these alone.
+
+    Ticks are independent, or ``stratified``: an input of probability p spikes ``p * ticks`` times, up or down to a
+    whole number.
+    """
     counters = (np.uint64(epoch) << np.uint64(32)) | ids.astype(np.uint64)
     rows = probability.reshape(len(probability), -1)
     spikes = np.empty((len(rows), ticks, rows.shape[1]), np.uint8)
-    threshold_spikes(np.uint64(seed), np.uint64(keys.stream("encode")), counters, rows, spikes)
+    key, stream = np.uint64(seed), np.uint64(keys.stream("encode"))
+    if stratified:
+        stratified_spikes(key, stream, np.uint64(keys.stream("encode", "count")), counters, rows, spikes)
+    else:
+        threshold_spikes(key, stream, counters, rows, spikes)
     return Signal(spikes.reshape(len(rows), ticks, *probability.shape[1:]), most=1)

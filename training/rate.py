@@ -8,10 +8,9 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from eventsim import keys
 from eventsim.checks import one_number
 from eventsim.errors import ConfigError
-from eventsim.training.encode import Values, check_ticks, drawn
+from eventsim.training.encode import Values, check_draws, check_ticks, drawn
 from eventsim.training.signal import Array, Signal
 
 Law = Literal["bernoulli", "poisson"]
@@ -38,21 +37,25 @@ class Rate:
     law : "bernoulli" or "poisson"
     gain : float
         Spikes (or events) per tick at the value 1.
+    stratified : bool
+        Choose ticks so that the number of spikes strays by less than one from its mean. A tick spikes with the same
+        probability, but ticks are not independent.
 
     Raises
     ------
     ConfigError
-        No tick, an unknown law, or a gain that is not positive.
+        No tick, an unknown law, a gain that is not positive, or ``stratified`` is neither true nor false.
     """
 
     ticks: int
     seed: int
     law: Law = "bernoulli"
     gain: float = 1.0
+    stratified: bool = False
 
     def __post_init__(self) -> None:
         check_ticks(self.ticks)
-        keys.check_seed(self.seed)
+        check_draws(self.seed, self.stratified)
         one_number("gain", self.gain, 1e-6, 1e6, repair="gain=1.0", kind=ConfigError)
         if self.law not in get_args(Law):
             raise ConfigError(
@@ -71,4 +74,4 @@ class Rate:
 
     def __call__(self, prepared: Values, ids: NDArray[np.int64], epoch: int) -> Signal:
         """Spikes; see :class:`~eventsim.training.encode.Encoder`."""
-        return drawn(self.seed, self.ticks, prepared, ids, epoch)
+        return drawn(self.seed, self.ticks, self.stratified, prepared, ids, epoch)
