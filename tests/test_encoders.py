@@ -88,35 +88,6 @@ def test_rates_are_those_of_the_law(encoder, probability):
     assert abs(inputs.mean()) < 5 * 0.25 / math.sqrt(n)
 
 
-@pytest.mark.parametrize("ticks", [1, 2, 5, 8])
-@pytest.mark.parametrize("kind", [GaussianThreshold, Rate])
-def test_stratified_ticks_spike_alike_and_their_number_hardly_strays(kind, ticks):
-    encoder = kind(ticks, seed=2, stratified=True)
-    n, x = 40_000, np.linspace(0, 1, 9, dtype=np.float32)
-    p = encoder.prepare(x[None])[0].astype(float)
-    spikes = encoded(encoder, np.tile(x, (n, 1)), np.arange(n)).astype(int)
-    number = spikes.sum(axis=1)
-    assert (np.abs(number - ticks * p) < 1).all()
-    part = ticks * p % 1
-    assert (np.abs(number.mean(axis=0) - ticks * p) <= 5 * np.sqrt(part * (1 - part) / n) + 1e-9).all()
-    assert (np.abs(spikes.mean(axis=0) - p) <= 5 * np.sqrt(p * (1 - p) / n) + 1e-9).all()  # in every tick
-    if ticks > 2:  # all places of a number of spikes are equally likely
-        one = spikes[number[:, 4] == number[0, 4], :, 4]
-        share = number[0, 4] / ticks
-        assert (np.abs(one.mean(axis=0) - share) < 5 * math.sqrt(share * (1 - share) / len(one))).all()
-        both = number[0, 4] * (number[0, 4] - 1) / (ticks * (ticks - 1))
-        assert abs((one[:, 0] * one[:, 2]).mean() - both) < 5 * 0.5 / math.sqrt(len(one))
-    inputs = (spikes[:, 0, 3] - p[3]) * (spikes[:, 0, 4] - p[4])
-    assert abs(inputs.mean()) < 5 * 0.25 / math.sqrt(n)  # inputs are independent
-
-
-@pytest.mark.parametrize("stratified", [1, "yes", None, 0.0])
-@pytest.mark.parametrize("kind", [GaussianThreshold, Rate])
-def test_stratified_is_true_or_false(kind, stratified):
-    with pytest.raises(ConfigError, match=r"(?s)stratified=.*True or False"):
-        kind(3, seed=0, stratified=stratified)
-
-
 def test_what_is_negative_never_spikes_and_what_is_large_always_does():
     x = np.array([[-1.0, 0.0, 1.0, 50.0]], np.float32)
     assert np.array_equal(encoded(Rate(64, seed=0), x, [0])[0].mean(axis=0), [0, 0, 1, 1])

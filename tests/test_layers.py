@@ -164,6 +164,26 @@ def test_rectified_units_pass_what_is_positive():
     assert ReLU().forward({}, Signal(x), Mode()).signal.plain().tolist() == [[[0, 0, 2]]]
 
 
+@given(
+    st.sampled_from([np.float32, np.float64, np.uint8]),
+    st.sampled_from([(5,), (3, 5), (2, 3, 5)]),
+    *[st.sampled_from([1, 3])] * 3,
+    st.sampled_from([None, 1, 5]),
+    seeds(),
+)
+def test_rectified_lines_are_those_of_the_plain_values(kind, shape, ticks, scales, biases, channels, seed):
+    """To the last bit, for whatever lasts several ticks: values, scale or bias."""
+    rng = np.random.default_rng(seed % 2**32)
+    values = (rng.normal(size=(2, ticks, *shape)) * 4).astype(kind)
+    line = [None if channels is None else rng.normal(size=(n, channels)).astype(np.float32) for n in (scales, biases)]
+    x = Signal(values, *line, most=255 if kind == np.uint8 else 1)
+    wanted = x.plain()
+    done = ReLU().forward({}, x, Mode(3, "bptt"))
+    assert done.signal.plain().dtype == wanted.dtype
+    assert np.array_equal(done.signal.plain(), np.maximum(wanted, 0))
+    assert np.array_equal(done.kept.values, wanted > 0)
+
+
 def test_the_readout_is_the_mean_over_the_ticks():
     model = Model([Dense(3, 2)], (3,))
     params, x = moving(model, 0), np.random.default_rng(0).normal(size=(4, 5, 3))

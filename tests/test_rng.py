@@ -1,7 +1,6 @@
 """Philox against its published vectors, and the laws of keyed draws."""
 
 import math
-from fractions import Fraction
 
 import numba
 import numpy as np
@@ -93,25 +92,3 @@ def test_threshold_spikes_are_the_oracle(counter, ticks, inputs, seed):
             c = counter << 16 | t
             block = oracle.philox((c & 0xFFFFFFFF, c >> 32, i // 4, 9), (seed & 0xFFFFFFFF, seed >> 32))
             assert spikes[0, t, i] == (block[i % 4] < int(probability[0, i] * 2**32))
-
-
-@given(st.integers(0, 2**40), st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32))
-def test_stratified_spikes_are_the_oracle(counter, ticks, inputs, seed):
-    """Knuth's Algorithm S, with exact fractions."""
-    probability = np.linspace(0, 1, inputs)[None]
-    spikes = np.empty((1, ticks, inputs), np.uint8)
-    counters = np.array([counter], np.uint64)
-    rng.stratified_spikes(np.uint64(seed), np.uint64(9), np.uint64(8), counters, probability, spikes)
-
-    def word(i, c, stream):
-        block = oracle.philox((c & 0xFFFFFFFF, c >> 32, i // 4, stream), (seed & 0xFFFFFFFF, seed >> 32))
-        return Fraction(int(block[i % 4]), 2**32)
-
-    for i in range(inputs):
-        mean = Fraction(int(Fraction(float(probability[0, i])) * ticks * 2**32), 2**32)
-        left = math.floor(mean + word(i, counter, 8))
-        for t in range(ticks):
-            spike = word(i, counter << 16 | t, 9) * (ticks - t) < left
-            assert spikes[0, t, i] == spike
-            left -= spike
-        assert left == 0

@@ -9,6 +9,7 @@ import numpy as np
 from eventsim import keys
 from eventsim.checks import is_real
 from eventsim.errors import NetworkError
+from eventsim.kernels.rectify import rectify
 from eventsim.training.layer import Back, Mode, Parameterless, Shape, Step
 from eventsim.training.signal import Array, Signal, size_of
 
@@ -17,10 +18,17 @@ class ReLU(Parameterless):
     """``max(x, 0)``, for teachers."""
 
     def forward(self, params: object, x: Signal, mode: Mode) -> Step:
-        y = x.plain(mode.kind)
-        positive = y > 0
-        kept = mode.keep(Signal(positive.view(np.uint8), most=1)) if mode.training else None
-        return Step(Signal(np.where(positive, y, y.dtype.type(0))), kept)
+        if x.whole:
+            x = Signal(x.plain(mode.kind))
+        values, channels = x.values, x.values.shape[-1]
+        rows = values.reshape(*values.shape[:2], -1, channels)
+        scale, bias = (np.broadcast_to(row, (len(row), channels)) for row in x.line(values.dtype))
+        shape = (len(rows), max(rows.shape[1], len(scale), len(bias)), *rows.shape[2:])
+        out, positive = np.empty(shape, values.dtype), np.empty(shape, np.uint8)
+        workers = mode.workers.suited(out.size)
+        workers(lambda a, z: rectify(rows, a, z, scale, bias, out, positive), len(rows))
+        positive, out = (made.reshape(*shape[:2], *values.shape[2:]) for made in (positive, out))
+        return Step(Signal(out), mode.keep(Signal(positive, most=1)) if mode.training else None)
 
     def backward(self, params: object, kept: Signal, grad: Array, mode: Mode, inner: bool) -> Back:
         """Multiply by the slope, or by its mean over the ticks (RateBP)."""
