@@ -49,6 +49,22 @@ def forked(work):
     return child
 
 
+def signalled(number, stretch, work):
+    """Process number of a child that gets a signal when it begins some stretch of its run."""
+    advance, stretches = workers.Workers.run, iter(range(1000))
+
+    def run(self, *arguments):
+        if next(stretches) == stretch:
+            os.kill(os.getpid(), number)
+        return advance(self, *arguments)
+
+    def child():
+        workers.Workers.run = run
+        work()
+
+    return forked(child)
+
+
 def ended(child, *, within=120.0):
     """Exit code of a child."""
     end = time.monotonic() + within
@@ -108,18 +124,7 @@ def test_an_interrupted_run_keeps_what_it_did(tmp_path, monkeypatch, uninterrupt
     monkeypatch.setattr(schedule, "_FIRST", 2000)
     monkeypatch.setattr(schedule, "_STOP", 0.002)
     net, out, part = long_network(), tmp_path / "run.h5", tmp_path / "run.h5.part"
-    advance, calls = workers.Workers.run, iter(range(1000))
-
-    def struck(self, *arguments):
-        if next(calls) == 3:
-            os.kill(os.getpid(), signal.SIGINT)
-        return advance(self, *arguments)
-
-    def work():
-        workers.Workers.run = struck
-        simulate(net, record=LONG_RECORD, out=out, threads=threads, **LONG)
-
-    child = forked(work)
+    child = signalled(signal.SIGINT, 3, lambda: simulate(net, record=LONG_RECORD, out=out, threads=threads, **LONG))
     assert ended(child) == 2
     assert [path.name for path in tmp_path.iterdir()] == [part.name]
     found = read_recording(part)
@@ -134,18 +139,7 @@ def test_an_interrupted_run_keeps_what_it_did(tmp_path, monkeypatch, uninterrupt
 
 def stopped(out, **more):
     """A child that stands still while it writes to a file."""
-    advance, calls = workers.Workers.run, iter(range(1000))
-
-    def standing(self, *arguments):
-        if next(calls) == 1:
-            os.kill(os.getpid(), signal.SIGSTOP)
-        return advance(self, *arguments)
-
-    def work():
-        workers.Workers.run = standing
-        simulate(long_network(), record=LONG_RECORD, out=out, **more, **LONG)
-
-    child = forked(work)
+    child = signalled(signal.SIGSTOP, 1, lambda: simulate(long_network(), record=LONG_RECORD, out=out, **more, **LONG))
     assert os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1])
     return child
 
