@@ -1,5 +1,6 @@
 """Training learns, depends on its seed alone, and chooses by validation."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -199,12 +200,15 @@ def test_an_epoch_says_what_was_watched(digits):
 
 
 @pytest.mark.parametrize(("bias", "word"), [(-10.0, "dead"), (10.0, "saturated")])
-def test_a_layer_that_says_nothing_is_named_once(digits, bias, word):
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_layer_that_says_nothing_is_named_once(digits, tmp_path, bias, word, kept):
     model = mtj_mlp((64, 16, 10), neuron=MTJ())
     params = model.initial(0)
     params["0/bias"] += np.float32(bias)
-    with pytest.warns(FiringWarning, match=f"layer 1 is {word}: .*, epoch 1") as seen:
-        fitted = fit(model, params, digits, GaussianThreshold(2, seed=0), CrossEntropy(), FitConfig(3, rate=1e-6))
+    folder, where = (tmp_path, f", in {re.escape(str(tmp_path))}") if kept else (None, "")
+    config, encoder = FitConfig(3, rate=1e-6), GaussianThreshold(2, seed=0)
+    with pytest.warns(FiringWarning, match=f"layer 1 is {word}: .*, epoch 1{where}$") as seen:
+        fitted = fit(model, params, digits, encoder, CrossEntropy(), config, folder=folder)
     assert len(seen) == 1
     assert [len(epoch.warnings) for epoch in fitted.history] == [1, 0, 0]
     assert word in fitted.history[0].warnings[0]

@@ -107,11 +107,12 @@ def fit(
     Warns
     -----
     FiringWarning
-        A layer fires in less than 0.1 % or more than 95 % of ticks over an epoch; once for each layer.
+        A layer fires in less than 0.1 % or more than 95 % of ticks over an epoch; once for each layer, with the folder.
     """
     check_fit(model, params, dataset, encoder, objective, config, teacher)
     check_threads(threads)
     place, total = None if folder is None else Path(folder), config.epochs * len(dataset.train)
+    where = "" if place is None else f", in {place}"
     with Workers(threads) as workers:
         training = Training(model, dataset, encoder, objective, config, teacher, workers)
         kept = keeping(place, lambda: training.identity(params), config.checkpoint_every)
@@ -126,7 +127,7 @@ def fit(
                 at = training.validated(at, partial(_pause, interrupts, keeper, at))
                 keeper.epoch(at)
                 for note in at.history[-1].warnings:
-                    warnings.warn(f"{note}, epoch {len(at.history)}", FiringWarning, stacklevel=2)
+                    warnings.warn(f"{note}, epoch {len(at.history)}{where}", FiringWarning, stacklevel=2)
                 report(at.history[-1])
     return fitted(training, at)
 
