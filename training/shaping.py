@@ -20,9 +20,9 @@ class ReLU(Parameterless):
     def forward(self, params: object, x: Signal, mode: Mode) -> Step:
         if x.whole:
             x = Signal(x.plain(mode.kind))
-        values, channels = x.values, x.values.shape[-1]
+        values, channels = np.ascontiguousarray(x.values), x.values.shape[-1]
         rows = values.reshape(*values.shape[:2], -1, channels)
-        scale, bias = (np.broadcast_to(row, (len(row), channels)) for row in x.line(values.dtype))
+        scale, bias = (np.broadcast_to(row, (len(row), channels)).copy() for row in x.line(values.dtype))
         shape = (len(rows), max(rows.shape[1], len(scale), len(bias)), *rows.shape[2:])
         out, positive = np.empty(shape, values.dtype), np.empty(shape, np.uint8)
         workers = mode.workers.suited(out.size)
