@@ -10,12 +10,13 @@ from scipy.special import ndtri
 
 from eventsim import keys
 from eventsim.errors import ConfigError
-from eventsim.training.augment import Chain, Crop, Cutout, Flip, Noise, Shift
+from eventsim.training.augment import Chain, Crop, Cutout, Flip, Noise, Rotation, Shift
 from tests import oracle
 from tests.strategies import seeds
 
 LOW = 2**32 - 1
-IMAGES = [Crop(2), Flip(), Cutout(3), Shift(3), Noise(0.5), Chain((Crop(1), Flip(), Cutout(4), Noise(0.1)))]
+ALL = Chain((Crop(1), Flip(), Cutout(4), Noise(0.1)))
+IMAGES = [Crop(2), Flip(), Rotation(30), Cutout(3), Shift(3), Noise(0.5), ALL]
 SIGNALS = [Crop(2), Cutout(3), Shift(3), Noise(0.5), Chain((Shift(1), Shift(2, name="again"), Cutout(2)))]
 CASES = [(a, (6, 7, 3)) for a in IMAGES] + [(a, (9, 2)) for a in SIGNALS] + [(Shift(2), (1, 5, 1))]
 
@@ -61,6 +62,25 @@ def test_flip_mirrors_some(seed, epoch, p):
     for image, sample, result in zip(x, ids.tolist(), Flip(p)(x, ids, epoch, seed), strict=True):
         flipped = uniform(seed, "flip", sample, epoch, 0) < p
         assert np.array_equal(result, image[:, ::-1] if flipped else image)
+
+
+def turned(image, angle):
+    """Each point from where the turn takes it from, as the mean of its four neighbours by their nearness."""
+    out, middle = np.zeros_like(image), (np.array(image.shape[:2]) - 1) / 2
+    back = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+    for place in np.ndindex(image.shape[:2]):
+        source = back @ (place - middle) + middle
+        for near in np.ndindex(image.shape[:2]):
+            out[place] += np.prod(np.maximum(1 - np.abs(source - near), 0)) * image[near]
+    return out
+
+
+@given(seeds(), st.integers(1, 1000), st.floats(0, 180))
+def test_rotation_turns_about_the_middle(seed, epoch, degrees):
+    x, ids = batch(seed, (4, 5, 2))
+    for image, sample, result in zip(x, ids.tolist(), Rotation(degrees)(x, ids, epoch, seed), strict=True):
+        angle = math.radians(degrees) * (2 * uniform(seed, "rotation", sample, epoch, 0) - 1)
+        assert result == pytest.approx(turned(image, angle), abs=1e-5)
 
 
 @given(seeds(), st.integers(1, 1000), st.sampled_from([(6, 7, 3), (9, 2), (1, 1, 1)]), st.integers(1, 6))
@@ -170,6 +190,9 @@ def test_unusable_chains_are_refused(steps):
         lambda: Cutout(0),
         lambda: Flip(1.1),
         lambda: Flip(math.nan),
+        lambda: Rotation(-1),
+        lambda: Rotation(181),
+        lambda: Rotation("15"),
         lambda: Noise(-0.1),
         lambda: Noise(math.inf),
     ],
@@ -193,6 +216,7 @@ def test_unusable_augmentations_are_refused(make):
         (Crop(4), np.zeros((2, 4, 9, 1), np.float32), np.arange(2), 1, 0),
         (Cutout(5), np.zeros((2, 4, 9, 1), np.float32), np.arange(2), 1, 0),
         (Flip(), np.zeros((2, 9, 3), np.float32), np.arange(2), 1, 0),
+        (Rotation(), np.zeros((2, 9, 3), np.float32), np.arange(2), 1, 0),
     ],
 )
 def test_samples_that_cannot_be_augmented_are_refused(step, x, ids, epoch, seed):

@@ -12,8 +12,9 @@ from scipy import ndimage, stats
 from eventsim.errors import ConfigError, DataError
 from eventsim.kernels import augment as kernels
 from eventsim.training import Dataset, load
+from eventsim.training.augment import Rotation
 from eventsim.training.dataset import SPLIT_SEED
-from eventsim.training.noise import VARIANTS, Background, RandomBackground, Rotation, gaussian, noisy, variant
+from eventsim.training.noise import VARIANTS, Background, RandomBackground, gaussian, noisy, variant
 from tests.strategies import seeds
 
 

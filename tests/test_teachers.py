@@ -27,7 +27,7 @@ from eventsim.training import (
     resnet18,
 )
 from eventsim.training.asked import named_augmentations, named_teacher
-from eventsim.training.augment import Crop, Cutout, Flip, Noise, Shift
+from eventsim.training.augment import Crop, Cutout, Flip, Noise, Rotation, Shift
 from eventsim.training.linear import Dense
 from eventsim.training.model import Chain
 from eventsim.training.places import names
@@ -391,5 +391,5 @@ def test_the_command_refuses(tmp_path, monkeypatch, capsys):
 
 
 def test_augmentations_have_names():
-    found = named_augmentations(["shift=2", "flip", "crop=3", "cutout=4", "noise=0.5"])
-    assert found == (Shift(2), Flip(), Crop(3), Cutout(4), Noise(0.5))
+    found = named_augmentations(["shift=2", "flip", "crop=3", "cutout=4", "noise=0.5", "rotation=15"])
+    assert found == (Shift(2), Flip(), Crop(3), Cutout(4), Noise(0.5), Rotation(15))

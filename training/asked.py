@@ -12,7 +12,7 @@ from typing import Any
 from eventsim.columns import reading
 from eventsim.errors import CacheError, ConfigError
 from eventsim.training import checkpoint
-from eventsim.training.augment import Augmentation, Crop, Cutout, Flip, Noise, Shift
+from eventsim.training.augment import Augmentation, Crop, Cutout, Flip, Noise, Rotation, Shift
 from eventsim.training.builders import relu_mlp
 from eventsim.training.dataset import Dataset
 from eventsim.training.encode import Direct
@@ -25,6 +25,7 @@ AUGMENTATIONS: dict[str, Callable[..., Augmentation]] = {
     "cutout": Cutout,
     "flip": Flip,
     "noise": Noise,
+    "rotation": Rotation,
     "shift": Shift,
 }
 

@@ -22,7 +22,7 @@ from eventsim.kernels import cycle
 from eventsim.training.keyed import Augmentation, Ints, Key, Keyed, check_room
 from eventsim.training.signal import Array
 
-__all__ = ["Augmentation", "Chain", "Crop", "Cutout", "Flip", "Noise", "Shift"]
+__all__ = ["Augmentation", "Chain", "Crop", "Cutout", "Flip", "Noise", "Rotation", "Shift"]
 
 _MOST_PIXELS = 2**15
 
@@ -110,17 +110,44 @@ class Flip(Keyed):
 
     def __call__(self, x: Array, ids: Ints, epoch: int, seed: int) -> Array:
         """Augmented images; see :class:`Augmentation`."""
-        if x.ndim != 4:
-            raise ConfigError(
-                "These samples cannot be mirrored.",
-                given=f"shape {x.shape}",
-                expected="images, shape (batch, height, width, channels)",
-                repair="leave Flip out",
-            )
+        _check_images(x, "mirrored", "Flip")
         return super().__call__(x, ids, epoch, seed)
 
     def _draw(self, images: Array, key: Key, out: Array) -> None:
         kernels.flip(images, key.uniforms(1)[:, 0] < self.p, out)
+
+
+@dataclass(frozen=True)
+class Rotation(Keyed):
+    """Turn an image about its middle, by an angle uniform from ``-degrees`` to ``degrees``; zeros come in.
+
+    Parameters
+    ----------
+    degrees : float
+        Largest angle, 0 to 180; 180 is the whole circle.
+    name : str
+        Of the draws.
+
+    Raises
+    ------
+    ConfigError
+        An angle that is not from 0 to 180.
+    """
+
+    degrees: float = 180.0
+    name: str = field(default="rotation", kw_only=True)
+
+    def __post_init__(self) -> None:
+        one_number("degrees", self.degrees, 0, 180, repair="Rotation(degrees=15)", kind=ConfigError)
+
+    def __call__(self, x: Array, ids: Ints, epoch: int, seed: int) -> Array:
+        """Augmented images; see :class:`Augmentation`."""
+        _check_images(x, "turned", "Rotation")
+        return super().__call__(x, ids, epoch, seed)
+
+    def _draw(self, images: Array, key: Key, out: Array) -> None:
+        angle = math.radians(self.degrees) * (2 * key.uniforms(1)[:, 0] - 1)
+        kernels.rotate(images, np.cos(angle), np.sin(angle), out)
 
 
 @dataclass(frozen=True)
@@ -231,6 +258,17 @@ def _names(step: Augmentation) -> Iterator[str]:
             yield from _names(part)
     elif isinstance(step, Keyed):
         yield step.name
+
+
+def _check_images(x: Array, what: str, name: str) -> None:
+    """Refuse samples without height and width."""
+    if x.ndim != 4:
+        raise ConfigError(
+            f"These samples cannot be {what}.",
+            given=f"shape {x.shape}",
+            expected="images, shape (batch, height, width, channels)",
+            repair=f"leave {name} out",
+        )
 
 
 def _shift(most: int, images: Array, key: Key, out: Array) -> None:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from eventsim.checks import one_number
 from eventsim.errors import ConfigError, DataError
-from eventsim.kernels import augment as kernels
 from eventsim.training import augment
 from eventsim.training.dataset import SPLIT_SEED, Dataset
 from eventsim.training.keyed import Augmentation, Key, Keyed
@@ -29,17 +28,6 @@ _LUMA = (299, 587, 114)
 """Thousandths of red, green and blue in grey."""
 _TEXTURE = 20
 """Least standard deviation of a patch, of 255."""
-
-
-@dataclass(frozen=True)
-class Rotation(Keyed):
-    """Turn an image about its middle by any angle, uniform from 0 to 2 pi; zeros come in."""
-
-    name: str = field(default="rotation", kw_only=True)
-
-    def _draw(self, images: Array, key: Key, out: Array) -> None:
-        angle = 2 * math.pi * key.uniforms(1)[:, 0]
-        kernels.rotate(images, np.cos(angle), np.sin(angle), out)
 
 
 @dataclass(frozen=True)
@@ -72,10 +60,10 @@ class Background(Keyed):
 
 
 VARIANTS: dict[str, tuple[Augmentation, ...]] = {
-    "rotation": (Rotation(),),
+    "rotation": (augment.Rotation(),),
     "random": (RandomBackground(),),
     "background": (Background(),),
-    "rotation_background": (Rotation(), Background()),
+    "rotation_background": (augment.Rotation(), Background()),
 }
 """Noise by name; draws of one kind are the same in all variants that have it."""
 
