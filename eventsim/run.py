@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
 from eventsim import state as states
+from eventsim.crew import Crew
 from eventsim.interrupt import Interrupts
 from eventsim.job import Job, Standing
 from eventsim.output import Output
 from eventsim.probes import Part, blank_probes, width
 from eventsim.recording import Recording
 from eventsim.schedule import Schedule
-from eventsim.workers import Workers
 
 Bar = AbstractContextManager[Callable[[int], None]]
 """Within ``with``, it is told how many frames are done."""
@@ -27,9 +27,9 @@ def run(job: Job, output: Output, threads: int, bar: Bar) -> Recording:
     output.begin(at)
     done, waiting = at.frame, list[Part]()
     with bar as show, ThreadPoolExecutor(threads) as pool, Interrupts() as interrupts:
-        workers = Workers(job, at, schedule, pool)
+        crew = Crew(job, at, schedule, pool)
         for stretches, together in schedule.turns(at.frame):
-            waiting += workers.run(stretches)
+            waiting += crew.run(stretches)
             done += sum(last - first for first, last in stretches)
             if together:
                 at.frame = done

@@ -18,7 +18,7 @@ from eventsim import (
     Record,
     Source,
     SwitchingMTJ,
-    workers,
+    crew,
 )
 from eventsim.parallel import cores
 
@@ -90,14 +90,14 @@ class StopError(Exception):
 def stop_after(monkeypatch, stops, error=StopError):
     """Let a run fail after some stops."""
     left = iter(range(stops))
-    advance = workers.Workers.run
+    advance = crew.Crew.run
 
     def failing(self, *arguments):
         if next(left, None) is None:
             raise error
         return advance(self, *arguments)
 
-    monkeypatch.setattr(workers.Workers, "run", failing)
+    monkeypatch.setattr(crew.Crew, "run", failing)
 
 
 def prefix(wanted, found):

@@ -21,11 +21,11 @@ from eventsim import (
     Projection,
     Record,
     Source,
+    crew,
     recorder,
     schedule,
     simulate,
     stream,
-    workers,
 )
 from eventsim.columns import alone, beside
 from eventsim.errors import OutputError
@@ -51,7 +51,7 @@ def forked(work):
 
 def signalled(number, stretch, work):
     """Process number of a child that gets a signal when it begins some stretch of its run."""
-    advance, stretches = workers.Workers.run, iter(range(1000))
+    advance, stretches = crew.Crew.run, iter(range(1000))
 
     def run(self, *arguments):
         if next(stretches) == stretch:
@@ -59,7 +59,7 @@ def signalled(number, stretch, work):
         return advance(self, *arguments)
 
     def child():
-        workers.Workers.run = run
+        crew.Crew.run = run
         work()
 
     return forked(child)

@@ -16,7 +16,7 @@ from eventsim.schedule import Schedule, Stretch
 Result = TypeVar("Result")
 
 
-class Workers:
+class Crew:
     """Each worker has a state of its own, and runs one sample after the other, by itself or as a team of threads.
 
     Parameters
