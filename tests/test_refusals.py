@@ -114,8 +114,8 @@ def test_rows_are_augmented_as_the_images_or_signals_that_they_are(image, shape)
 @pytest.mark.parametrize(
     ("image", "augment", "what"),
     [
-        ((1, 12, 2), Flip(), "cannot be mirrored"),
-        ((1, 12), Flip(), "cannot be mirrored"),
+        ((1, 12, 2), Flip(), "Flip is for images"),
+        ((1, 12), Flip(), "Flip is for images"),
         ((8, 6, 3), Shift(6), "too large"),
         ((8, 6), lambda x, ids, epoch, seed: x[:, 1:], "changes the shape"),
     ],

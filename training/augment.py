@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,14 +105,10 @@ class Flip(Keyed):
 
     p: float = 0.5
     name: str = field(default="flip", kw_only=True)
+    signals: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         one_number("probability", self.p, 0, 1, repair="Flip(p=0.5)", kind=ConfigError)
-
-    def __call__(self, x: Array, ids: Ints, epoch: int, seed: int) -> Array:
-        """Augmented images; see :class:`Augmentation`."""
-        _check_images(x, "mirrored", "Flip")
-        return super().__call__(x, ids, epoch, seed)
 
     def _draw(self, images: Array, key: Key, out: Array) -> None:
         kernels.flip(images, key.uniforms(1)[:, 0] < self.p, out)
@@ -119,7 +116,9 @@ class Flip(Keyed):
 
 @dataclass(frozen=True)
 class Rotation(Keyed):
-    """Turn an image about its middle, by an angle uniform from ``-degrees`` to ``degrees``; zeros come in.
+    """Turn an image about its middle by an angle, uniform from ``-degrees`` to ``degrees``; zeros come in.
+
+    A signal has no middle to be turned about, and is refused.
 
     Parameters
     ----------
@@ -136,14 +135,10 @@ class Rotation(Keyed):
 
     degrees: float = 180.0
     name: str = field(default="rotation", kw_only=True)
+    signals: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         one_number("degrees", self.degrees, 0, 180, repair="Rotation(degrees=15)", kind=ConfigError)
-
-    def __call__(self, x: Array, ids: Ints, epoch: int, seed: int) -> Array:
-        """Augmented images; see :class:`Augmentation`."""
-        _check_images(x, "turned", "Rotation")
-        return super().__call__(x, ids, epoch, seed)
 
     def _draw(self, images: Array, key: Key, out: Array) -> None:
         angle = math.radians(self.degrees) * (2 * key.uniforms(1)[:, 0] - 1)
@@ -258,17 +253,6 @@ def _names(step: Augmentation) -> Iterator[str]:
             yield from _names(part)
     elif isinstance(step, Keyed):
         yield step.name
-
-
-def _check_images(x: Array, what: str, name: str) -> None:
-    """Refuse samples without height and width."""
-    if x.ndim != 4:
-        raise ConfigError(
-            f"These samples cannot be {what}.",
-            given=f"shape {x.shape}",
-            expected="images, shape (batch, height, width, channels)",
-            repair=f"leave {name} out",
-        )
 
 
 def _shift(most: int, images: Array, key: Key, out: Array) -> None:

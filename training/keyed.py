@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,9 +64,18 @@ class Keyed:
     """An augmentation with a name of its own; what it draws, it draws for images, and a signal is one of height 1."""
 
     name: str
+    signals: ClassVar[bool] = True
+    """Whether a signal, changed so, is still one of its class."""
 
     def __call__(self, x: Array, ids: Ints, epoch: int, seed: int) -> Array:
         """Augmented samples; see :class:`Augmentation`."""
+        if x.ndim != 4 and not self.signals:
+            raise ConfigError(
+                f"{type(self).__name__} is for images.",
+                given=f"shape {x.shape}",
+                expected="shape (batch, height, width, channels)",
+                repair="leave it out",
+            )
         if epoch == EVALUATION:
             return x
         _check_samples(x, ids, epoch)
