@@ -171,6 +171,11 @@ BAD = [
     ('chips = ["distilled"]', 'chips = ["student"]', "chips"),
     ('cases = ["many"]', 'cases = ["much"]', r"quick\.cases"),
     ("epochs = { teacher = 1,", "epochs = { master = 1,", r"quick\.epochs"),
+    (
+        "rate = 5e-3",
+        'rate = 5e-3, augment = [{ type = "rotation", degrees = 300 }]',
+        r"augment\.0\.degrees = 300.*rotation",
+    ),
     ("data.train = 200", "data.train = -1", "train"),
     ("data.train = 300", "data.trian = 300", "trian"),
     ('like = "plain"', 'like = "plane"', r"stage\.2\.like"),

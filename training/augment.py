@@ -138,7 +138,7 @@ class Rotation(Keyed):
     signals: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        one_number("degrees", self.degrees, 0, 180, repair="Rotation(degrees=15)", kind=ConfigError)
+        one_number("rotation in degrees", self.degrees, 0, 180, repair="Rotation(degrees=15)", kind=ConfigError)
 
     def _draw(self, images: Array, key: Key, out: Array) -> None:
         angle = math.radians(self.degrees) * (2 * key.uniforms(1)[:, 0] - 1)

@@ -178,7 +178,7 @@ def _at(table: Any, path: list[str]) -> str:
     """What stands at a path."""
     for part in path:
         try:
-            table = table[int(part)] if isinstance(table, list) else table[part]
+            table = table[int(part)] if isinstance(table, (list, tuple)) else table[part]
         except (KeyError, IndexError, TypeError, ValueError):
             return "missing"
     return json.dumps(table, default=str)
