@@ -19,7 +19,7 @@ membrane of a neuron that runs away passes twice its threshold it counts as twic
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,7 +28,6 @@ from eventsim.kernels._memory import cut, line
 from eventsim.kernels.neuron import (
     OSCILLATOR,
     SKYRMION,
-    DeviceArrays,
     Key,
     Model,
     after_reset,
@@ -36,6 +35,30 @@ from eventsim.kernels.neuron import (
     readout_tick,
     slopes_sweep,
     tick,
+)
+from eventsim.kernels.strip import (
+    BY_DRIVE,
+    BY_START,
+    CARRIED,
+    DESK,
+    DRIVE,
+    KEPT,
+    REACHED,
+    RESET,
+    SHEET,
+    SLOPE,
+    SPIKE,
+    START,
+    STEEP,
+    STRIP,
+    THRESHOLD,
+    X,
+    devices_on,
+    lay_out,
+    next_strip,
+    period_of,
+    put_to_rest,
+    spread,
 )
 from eventsim.kernels.surrogate import slope_sweep, smooth_sweep
 from eventsim.kernels.synapse import add_drive
@@ -66,82 +89,6 @@ class Layer(NamedTuple):
     """Likewise."""
 
 
-STRIP = 512
-"""Neurons, at most, whose ticks are run together: what they need stays in the first-level cache."""
-# A strip's rows lie in one array at distances that are known when this is compiled: LLVM can tell them apart, and
-# vectorises loops over many of them. Those of a desk serve all ticks,
-X, START, DRIVE, REACHED, SPIKE, CARRIED, STEEP, A, B, GAIN, THRESHOLD, RESET = range(0, 12 * STRIP, STRIP)
-DESK = 12 * STRIP
-# those of a sheet are of one tick: derivatives of the spike by u, of u by start and drive, and of v by u.
-SLOPE, BY_START, BY_DRIVE, KEPT = range(0, 4 * STRIP, STRIP)
-SHEET = 4 * STRIP
-
-
-class _Strip(NamedTuple):
-    """A strip of neurons; its devices lie on its desk too."""
-
-    low: int
-    """Its first neuron."""
-    size: int
-    column: int
-    """Of its first neuron in rows of scale and bias."""
-
-
-@jit
-def _period(layer):
-    """Neurons after which scale and bias repeat, a strip at least."""
-    channels = max(layer.scale.shape[1], layer.bias.shape[1])
-    return channels * -(-STRIP // channels)
-
-
-@jit
-def _spread(rows, width):
-    """Repeat rows along the neurons."""
-    out = np.empty((rows.shape[0], width), rows.dtype)
-    for t in range(rows.shape[0]):
-        for j in range(width):
-            out[t, j] = rows[t, j % rows.shape[1]]
-    return out
-
-
-@jit
-def _next(low, n, period):
-    """The strip that begins with a neuron; strips are equal parts of a period."""
-    column = low % period
-    most = -(-period // -(-period // STRIP))
-    return _Strip(low, min(most, period - column, n - low), column)
-
-
-@jit
-def _devices(desk, size):
-    return DeviceArrays(
-        cut(desk, A, A + size),
-        cut(desk, B, B + size),
-        cut(desk, GAIN, GAIN + size),
-        cut(desk, THRESHOLD, THRESHOLD + size),
-        cut(desk, RESET, RESET + size),
-    )
-
-
-@jit
-def _lay_out(devices, rule, strip, desk):
-    """Put the devices of a strip onto its desk."""
-    for j in range(strip.size):
-        desk[A + j] = devices.a[strip.low + j]
-        desk[B + j] = devices.b[strip.low + j]
-        desk[GAIN + j] = devices.gain[strip.low + j]
-        desk[THRESHOLD + j] = devices.threshold[strip.low + j]
-        desk[RESET + j] = devices.reset[strip.low + j]
-        desk[STEEP + j] = type(desk[0])(rule.sharpness) / devices.threshold[strip.low + j]
-
-
-@jit
-def _begin(rest, desk, wait):
-    """Put a strip to rest."""
-    for j in range(rest.size):
-        desk[X + j], desk[CARRIED + j], wait[j] = rest[j], type(desk[0])(0.0), 0
-
-
 @jit
 def _reach(model, own, scale, bias, desk, wait):
     """Where the drive of a tick, of values ``own``, brings the neurons."""
@@ -152,7 +99,7 @@ def _reach(model, own, scale, bias, desk, wait):
         start[j] = x[j]
     none = np.uint64(0)
     reached = cut(desk, REACHED, REACHED + size)
-    tick(model, start, wait, drive, _devices(desk, size), Key(none, none, none, none), reached)
+    tick(model, start, wait, drive, devices_on(desk, size), Key(none, none, none, none), reached)
 
 
 @inline
@@ -204,61 +151,115 @@ def _fire_smoothly(model, rule, desk, held, out):
 
 
 @jit
-def _derive(model, rule, spike, held, desk, sheet):
-    """Derivatives of a tick in which the neurons gave ``spike``."""
-    size = spike.size
+def _slopes(model, rule, held, desk, sheet):
+    """Slopes of a tick: of the spike by where the neurons are, and of that by where they began and by the drive."""
+    size = held.size
     start, drive, reached = (
         cut(desk, START, START + size),
         cut(desk, DRIVE, DRIVE + size),
         cut(desk, REACHED, REACHED + size),
     )
-    threshold, reset, steep = (
-        cut(desk, THRESHOLD, THRESHOLD + size),
-        cut(desk, RESET, RESET + size),
-        cut(desk, STEEP, STEEP + size),
-    )
-    slope, kept = cut(sheet, SLOPE, SLOPE + size), cut(sheet, KEPT, KEPT + size)
+    threshold, steep = cut(desk, THRESHOLD, THRESHOLD + size), cut(desk, STEEP, STEEP + size)
+    slope = cut(sheet, SLOPE, SLOPE + size)
     by_start, by_drive = cut(sheet, BY_START, BY_START + size), cut(sheet, BY_DRIVE, BY_DRIVE + size)
     f = type(desk[0])
-    slopes_sweep(model.kind, start, drive, _devices(desk, size), by_start, by_drive)
+    slopes_sweep(model.kind, start, drive, devices_on(desk, size), by_start, by_drive)
     slope_sweep(rule.surrogate, reached, threshold, steep, slope)
     if model.hold:
         for j in range(size):
             if held[j] > 0:  # stands still, cut where it would fire
                 slope[j], by_start[j], by_drive[j] = f(0.0), f(reached[j] == start[j]), f(0.0)
-    most, attached = f(_runs_away(model)), f(not rule.detach)
-    if model.soft:
-        limited = model.kind == SKYRMION and not rule.smooth
-        for j in range(size):
-            top = most * threshold[j]
-            u, way = min(reached[j], top), threshold[j] - reset[j]
-            rest = f(1.0) - attached * slope[j] * way
-            kept[j] = f(0.0) if limited and u - way >= below(f(math.inf), threshold[j], reset[j]) else rest
-            by_start[j] = f(0.0) if reached[j] >= top else by_start[j]
-            by_drive[j] = f(0.0) if reached[j] >= top else by_drive[j]
-    else:
-        for j in range(size):
-            top = most * threshold[j]
-            u = min(reached[j], top)
-            kept[j] = f(1.0) - f(spike[j]) - attached * slope[j] * (u - reset[j])
-            by_start[j] = f(0.0) if reached[j] >= top else by_start[j]
-            by_drive[j] = f(0.0) if reached[j] >= top else by_drive[j]
+
+
+class _Way(NamedTuple):
+    """How positions before and after a reset hang together, in the type of the neurons."""
+
+    most: Any
+    """Thresholds that a membrane counts as, at most."""
+    attached: Any
+    """1, or 0 where the derivative leaves the reset out."""
+    limited: bool
+    """A soft reset is cut below the threshold."""
+    none: Any
 
 
 @jit
-def _onward(desk, sheet, kappa):
+def _way_of(model, rule, desk):
+    f = type(desk[0])
+    limited = model.kind == SKYRMION and not rule.smooth
+    return _Way(f(_runs_away(model)), f(not rule.detach), limited, f(0.0))
+
+
+@inline
+def _soft_kept(way, reached, threshold, reset, slope):
+    """Derivative of the position after a soft reset by the one before."""
+    f, apart = type(reached), threshold - reset
+    least = below(f(math.inf), threshold, reset)
+    stuck = way.limited and min(reached, way.most * threshold) - apart >= least
+    return way.none if stuck else f(1.0) - way.attached * slope * apart
+
+
+@inline
+def _hard_kept(way, reached, threshold, reset, slope, spike):
+    """Derivative of the position after a hard reset by the one before."""
+    f, u = type(reached), min(reached, way.most * threshold)
+    return f(1.0) - f(spike) - way.attached * slope * (u - reset)
+
+
+@jit
+def _onward(model, rule, spike, desk, sheet, kappa):
     """One tick of the recursion for kappa; what is carried is dv/dI so far."""
     size = kappa.size
-    carried, slope, kept = (
+    reached, threshold, reset, carried = (
+        cut(desk, REACHED, REACHED + size),
+        cut(desk, THRESHOLD, THRESHOLD + size),
+        cut(desk, RESET, RESET + size),
         cut(desk, CARRIED, CARRIED + size),
-        cut(sheet, SLOPE, SLOPE + size),
-        cut(sheet, KEPT, KEPT + size),
     )
+    slope = cut(sheet, SLOPE, SLOPE + size)
     by_start, by_drive = cut(sheet, BY_START, BY_START + size), cut(sheet, BY_DRIVE, BY_DRIVE + size)
+    way = _way_of(model, rule, desk)
+    if model.soft:
+        for j in range(size):
+            eps = _eps(way, reached[j], threshold[j], by_start[j], by_drive[j], carried[j])
+            kappa[j] += slope[j] * eps
+            carried[j] = eps * _soft_kept(way, reached[j], threshold[j], reset[j], slope[j])
+    else:
+        for j in range(size):
+            eps = _eps(way, reached[j], threshold[j], by_start[j], by_drive[j], carried[j])
+            kappa[j] += slope[j] * eps
+            carried[j] = eps * _hard_kept(way, reached[j], threshold[j], reset[j], slope[j], spike[j])
+
+
+@inline
+def _eps(way, reached, threshold, by_start, by_drive, carried):
+    """du/dI so far, 0 where the membrane has run away."""
+    gone = reached >= way.most * threshold
+    return (way.none if gone else by_drive) + (way.none if gone else by_start) * carried
+
+
+@jit
+def _derive(model, rule, spike, held, desk, sheet):
+    """Everything that BPTT needs of a tick in which the neurons gave ``spike``."""
+    _slopes(model, rule, held, desk, sheet)
+    size = spike.size
+    reached, threshold, reset = (
+        cut(desk, REACHED, REACHED + size),
+        cut(desk, THRESHOLD, THRESHOLD + size),
+        cut(desk, RESET, RESET + size),
+    )
+    slope, kept = cut(sheet, SLOPE, SLOPE + size), cut(sheet, KEPT, KEPT + size)
+    by_start, by_drive = cut(sheet, BY_START, BY_START + size), cut(sheet, BY_DRIVE, BY_DRIVE + size)
+    way = _way_of(model, rule, desk)
     for j in range(size):
-        eps = by_drive[j] + by_start[j] * carried[j]
-        kappa[j] += slope[j] * eps
-        carried[j] = eps * kept[j]
+        gone = reached[j] >= way.most * threshold[j]
+        by_start[j], by_drive[j] = (way.none, way.none) if gone else (by_start[j], by_drive[j])
+    if model.soft:
+        for j in range(size):
+            kept[j] = _soft_kept(way, reached[j], threshold[j], reset[j], slope[j])
+    else:
+        for j in range(size):
+            kept[j] = _hard_kept(way, reached[j], threshold[j], reset[j], slope[j], spike[j])
 
 
 @jit
@@ -291,19 +292,19 @@ def forward(values, first, last, layer, rule, spikes, kappa):
     kappa : float array, shape (batch, n)
         Written; of shape (0, 0) where it is not wanted.
     """
-    ticks, n, period, model = spikes.shape[1], spikes.shape[2], _period(layer), layer.model
-    scales, biases = _spread(layer.scale, period), _spread(layer.bias, period)
+    ticks, n, period, model = spikes.shape[1], spikes.shape[2], period_of(layer), layer.model
+    scales, biases = spread(layer.scale, period), spread(layer.bias, period)
     desk, sheet = np.empty(DESK, layer.rest.dtype), np.empty(SHEET, layer.rest.dtype)
     waits, helds = np.empty(STRIP, np.int32), np.empty(STRIP, np.int32)
     low = 0
     while low < n:  # the devices of a strip stay in the cache for all samples
-        strip = _next(low, n, period)
+        strip = next_strip(low, n, period)
         high = low + strip.size
         wait, held = cut(waits, 0, strip.size), cut(helds, 0, strip.size)
-        _lay_out(layer.devices, rule, strip, desk)
+        lay_out(layer.devices, rule, strip, desk)
         for b in range(first, last):
             mine, emitted = values[b], spikes[b]
-            _begin(cut(layer.rest, low, high), desk, wait)
+            put_to_rest(cut(layer.rest, low, high), desk, wait)
             for t in range(ticks):
                 out = cut(line(emitted, t), low, high)
                 _run(model, rule, line(mine, t % mine.shape[0]), scales, biases, t, strip, desk, wait, held, out)
@@ -311,8 +312,8 @@ def forward(values, first, last, layer, rule, spikes, kappa):
                     total = cut(line(kappa, b), low, high)
                     if t == 0:
                         _fill(total)
-                    _derive(model, rule, out, held, desk, sheet)
-                    _onward(desk, sheet, total)
+                    _slopes(model, rule, held, desk, sheet)
+                    _onward(model, rule, out, desk, sheet, total)
             if kappa.size:
                 _divide(cut(line(kappa, b), low, high), ticks)
         low = high
@@ -356,20 +357,20 @@ def backward(values, first, last, layer, rule, grad, by_drive):
     by_drive : float array, shape (batch, 1 or ticks, n)
         Written: gradient by the drive; of all ticks together where the drive is the same in all.
     """
-    ticks, n, period, model = grad.shape[1], grad.shape[2], _period(layer), layer.model
-    scales, biases = _spread(layer.scale, period), _spread(layer.bias, period)
+    ticks, n, period, model = grad.shape[1], grad.shape[2], period_of(layer), layer.model
+    scales, biases = spread(layer.scale, period), spread(layer.bias, period)
     desk, sheets = np.empty(DESK, layer.rest.dtype), np.empty((ticks, SHEET), layer.rest.dtype)
     waits, helds = np.empty(STRIP, np.int32), np.empty(STRIP, np.int32)
     emitted = np.empty(STRIP, grad.dtype)
     low = 0
     while low < n:
-        strip = _next(low, n, period)
+        strip = next_strip(low, n, period)
         high = low + strip.size
         wait, held, out = cut(waits, 0, strip.size), cut(helds, 0, strip.size), cut(emitted, 0, strip.size)
-        _lay_out(layer.devices, rule, strip, desk)
+        lay_out(layer.devices, rule, strip, desk)
         for b in range(first, last):
             mine, slope, gradient = values[b], grad[b], by_drive[b]
-            _begin(cut(layer.rest, low, high), desk, wait)
+            put_to_rest(cut(layer.rest, low, high), desk, wait)
             for t in range(ticks):
                 _run(model, rule, line(mine, t % mine.shape[0]), scales, biases, t, strip, desk, wait, held, out)
                 _derive(model, rule, out, held, desk, line(sheets, t))
