@@ -17,8 +17,8 @@ from eventsim.checks import is_whole
 from eventsim.errors import ConfigError
 from eventsim.kernels import team
 
-_WORTH = 2**17
-"""Operations, of about half a nanosecond each, that are worth being shared out."""
+_WORTH, _LONG = 2**17, 2**23
+"""Operations, of about half a nanosecond each, that are worth being shared out, and that are in small parts."""
 _LOOKS = 1000
 """For about 200 microseconds."""
 
@@ -155,26 +155,35 @@ class Workers:
     ) -> None:
         self.close()
 
+    def _parts(self, size: int, operations: int) -> int:
+        if not self._helpers or operations < _WORTH:
+            return 1
+        return min(size, (4 if operations >= _LONG else 2) * self.threads)
+
     def close(self) -> None:
         """Let the threads go."""
         for helper in self._helpers:
             helper.join()
         self._helpers = []
 
-    def suited(self, operations: int) -> Workers:
-        """These threads for so many operations, or the caller's alone where sharing them out takes longer."""
-        return self if operations >= _WORTH else ALONE
-
-    def __call__(self, work: Callable[[int, int], None], size: int) -> None:
+    def __call__(self, work: Callable[[int, int], None], size: int, operations: int = _LONG) -> None:
         """Call ``work(first, last)`` for ranges that cover 0 .. size; the first exception is raised here.
 
         A thread that is done takes the next of some equal parts, as cores are not equally fast.
+
+        Parameters
+        ----------
+        work : callable
+        size : int
+        operations : int
+            What all of it takes, in half nanoseconds; the caller does it alone where sharing it out takes longer.
         """
-        if not self._helpers or size < 2:
+        parts = self._parts(size, operations)
+        if parts < 2:
             if size:
                 work(0, size)
             return
-        job = _Job(work, size, min(size, 4 * self.threads))
+        job = _Job(work, size, parts)
         for helper in self._helpers:
             helper.begin(job)
         job.take()

@@ -30,7 +30,7 @@ def _fitting() -> Tile:
     """The tile that fills this machine's registers and leaves room for a row of weights."""
     features = binding.get_host_cpu_features()
     if features.get("avx512f"):
-        return Tile(10, 2, 64)
+        return Tile(8, 2, 64)
     if features.get("avx"):
         return Tile(6, 2, 32)
     return Tile(6, 4, 16) if features.get("neon") or sys.platform == "darwin" else Tile(4, 2, 16)
@@ -38,7 +38,7 @@ def _fitting() -> Tile:
 
 TILE = _fitting()
 PANEL = TILE.vectors * TILE.width
-"""Bytes of a row of weights that are multiplied side by side."""
+"""Bytes of a row of weights that are multiplied side by side, at most."""
 STRIPE = 4 * TILE.width
 """Bytes of a row of weights that a spike adds at once: enough registers to hide the time that an addition takes."""
 
@@ -291,8 +291,10 @@ def move(typing, like, source, apart, rows, registers, out):
     return types.void(like, *[types.int64] * 5), generate
 
 
-multiply = product_tile(TILE)
-outer = outer_tile(TILE)
+_NARROW = TILE._replace(vectors=TILE.vectors // 2)
+multiply, multiply_narrow = product_tile(TILE), product_tile(_NARROW)
+outer, outer_narrow = outer_tile(TILE), outer_tile(_NARROW)
+"""The narrow ones take panels of half the columns, for layers of few targets."""
 
 
 def _sums_of(builder, values, rows):

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsim.kernels._jit import jit
-from eventsim.kernels._vector import PANEL, REGISTER, TILE, move, multiply, outer
+from eventsim.kernels._memory import cut, line
+from eventsim.kernels._vector import PANEL, REGISTER, TILE, move, multiply, multiply_narrow, outer, outer_narrow
 
 ROWS = TILE.rows
 STRIP = 64
@@ -61,13 +62,13 @@ class Plan(NamedTuple):
 def paint(image, plan, canvas):
     """Put an image, shape (height, width, channels), onto a flat canvas whose other entries stay as they are."""
     height, width, channels = image.shape
-    across = plan.canvas[1]
+    rows = image.reshape(height, width * channels)
     top, left = plan.place
     for y in range(height):
-        for x in range(width):
-            at = ((top + y) * across + left + x) * channels
-            for c in range(channels):
-                canvas[at + c] = image[y, x, c]
+        begin = ((top + y) * plan.canvas[1] + left) * channels
+        source, to = line(rows, y), cut(canvas, begin, begin + width * channels)
+        for j in range(to.size):
+            to[j] = source[j]
 
 
 @jit
@@ -150,12 +151,30 @@ def products(images, first, last, plan, panels, out):
 
 
 @jit
+def _multiply(full, zero, x, bases, offsets, runs, length, panel, out, stride, fresh):
+    """The product of a tile with a panel, as wide as a panel can be or half."""
+    if full:
+        multiply(zero, x, bases, offsets, runs, length, panel, out, stride, fresh)
+    else:
+        multiply_narrow(zero, x, bases, offsets, runs, length, panel, out, stride, fresh)
+
+
+@jit
+def _outer(full, zero, x, bases, windows, panel, out, stride, fresh):
+    """Likewise, of the gradient by the weights."""
+    if full:
+        outer(zero, x, bases, windows, panel, out, stride, fresh)
+    else:
+        outer_narrow(zero, x, bases, windows, panel, out, stride, fresh)
+
+
+@jit
 def multiply_block(canvas, plan, panels, out):
     """All windows of a block of canvases, from panels as for :func:`products`; ``out`` has a row for each window."""
     zero = type(panels[0, 0, 0])(0)
     item, columns, length = panels.itemsize, panels.shape[2], plan.length
     own, each = out.shape[1] // plan.groups, panels.shape[0] // plan.groups
-    together = max(1, LONGEST // length)
+    together, full = max(1, LONGEST // length), columns * item == PANEL
     edge = np.empty((ROWS, columns), panels.dtype)
     x, bases, offsets = canvas.ctypes.data, plan.base.ctypes.data, plan.offset.ctypes.data
     weights, rows, scratch = panels.ctypes.data, out.ctypes.data, edge.ctypes.data
@@ -170,10 +189,10 @@ def multiply_block(canvas, plan, panels, out):
                 high = min(ROWS, out.shape[0] - p)
                 where = (inputs, bases + 8 * p, offsets + 8 * r, runs, length, panel)
                 if high == ROWS and wide == columns:
-                    multiply(zero, *where, rows + item * (p * out.shape[1] + column), out.shape[1], r == 0)
+                    _multiply(full, zero, *where, rows + item * (p * out.shape[1] + column), out.shape[1], r == 0)
                 else:
                     copy(out[p:, column:], high, wide, edge)
-                    multiply(zero, *where, scratch, columns, r == 0)
+                    _multiply(full, zero, *where, scratch, columns, r == 0)
                     copy(edge, high, wide, out[p:, column:])
 
 
@@ -203,6 +222,7 @@ def by_weight(canvases, slopes, plan, first, last, fresh, out):
     zero = type(out[0, 0])(0)
     item, together, length, columns = out.itemsize, plan.images * plan.windows, plan.length, slopes.shape[2]
     own, each, windows = out.shape[1] // plan.groups, slopes.shape[0] // plan.groups, slopes.shape[1]
+    full = columns * item == PANEL
     edge = np.empty((ROWS, columns), out.dtype)
     x, bases, slope, total = canvases.ctypes.data, plan.base.ctypes.data, slopes.ctypes.data, out.ctypes.data
     scratch = edge.ctypes.data
@@ -220,13 +240,15 @@ def by_weight(canvases, slopes, plan, first, last, fresh, out):
                         high, row = min(ROWS, length - k), r * length + k
                         where = (inputs + item * k, bases + 8 * p, number, panel)
                         if high == ROWS and wide == columns:
-                            outer(zero, *where, total + item * (row * out.shape[1] + column), out.shape[1], begins)
+                            place = total + item * (row * out.shape[1] + column)
+                            _outer(full, zero, *where, place, out.shape[1], begins)
                         else:
                             copy(out[row:, column:], high, wide, edge)
-                            outer(zero, *where, scratch, columns, begins)
+                            _outer(full, zero, *where, scratch, columns, begins)
                             copy(edge, high, wide, out[row:, column:])
 
 
-def panel_columns(dtype: np.dtype[np.floating]) -> int:
-    """Columns of a panel of weights that real inputs are multiplied with."""
-    return PANEL // dtype.itemsize
+def panel_columns(dtype: np.dtype[np.floating], targets: int) -> int:
+    """Columns of a panel of weights that real inputs are multiplied with, for so many targets of a group."""
+    columns = PANEL // dtype.itemsize
+    return columns if targets > columns // 2 else columns // 2

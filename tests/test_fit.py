@@ -117,7 +117,7 @@ def test_prediction_does_not_depend_on_the_batch(digits):
 
 @MANY
 def test_no_bit_depends_on_the_threads(digits, monkeypatch):
-    monkeypatch.setattr(Workers, "suited", lambda self, operations: self)
+    monkeypatch.setattr("eventsim.parallel._WORTH", 0)
     model, config = conv_net(), every_setting(2)
     one, two = (fit(model, model.initial(0), digits, Direct(2), CrossEntropy(), config, threads=n) for n in (1, 2))
     assert fingerprint(**one.params) == fingerprint(**two.params)

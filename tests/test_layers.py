@@ -67,8 +67,7 @@ def test_bytes_counts_and_lines_stand_for_the_real_numbers_that_they_are(name, m
 def test_other_threads_are_left_alone_where_there_is_little_to_do():
     seen = []
     with Workers(2) as two:
-        two.suited(1000)(lambda first, last: seen.append((first, last)), 64)
-        assert two.suited(10**6) is two
+        two(lambda first, last: seen.append((first, last)), 64, 1000)
     assert seen == [(0, 64)]
 
 
@@ -76,7 +75,7 @@ def test_other_threads_are_left_alone_where_there_is_little_to_do():
 @nets
 @methods
 def test_no_bit_of_a_gradient_depends_on_the_number_of_threads(name, method, monkeypatch):
-    monkeypatch.setattr(Workers, "suited", lambda self, operations: self)
+    monkeypatch.setattr("eventsim.parallel._WORTH", 0)
     model = NETS[name]
     params = {key: value.astype(np.float32) for key, value in moving(model, 2).items()}
     x, labels = batch(model, 2, 3, samples=9)

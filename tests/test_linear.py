@@ -75,7 +75,8 @@ def close(found, wanted, kind):
 
 def multiplied(images, case, workers=ALONE):
     """Sums by multiplication of all inputs."""
-    return _sums(images, case, linear.panel_columns, linear.products, workers)
+    columns = linear.panel_columns(case.weight.dtype, case.weight.shape[-1] // case.window.groups)
+    return _sums(images, case, columns, linear.products, workers)
 
 
 def added(images, case, workers=ALONE):
@@ -84,13 +85,12 @@ def added(images, case, workers=ALONE):
     def way(*where):
         additions.additions(*where[:-1], case.most > 1, where[-1])
 
-    return _sums(images, case, additions.stripe_columns, way, workers)
+    return _sums(images, case, additions.stripe_columns(case.weight.dtype), way, workers)
 
 
-def _sums(images, case, width, way, workers):
+def _sums(images, case, columns, way, workers):
     plan = forward_plan(case.window, *images.shape[1:])
     weight, groups = case.matrix, case.window.groups
-    columns = width(weight.dtype)
     panels = np.empty((groups * -(-(weight.shape[1] // groups) // columns), len(weight), columns), weight.dtype)
     linear.pack(weight, groups, 0, len(weight), panels)
     out = np.full((case.grad.size // weight.shape[1], weight.shape[1]), np.nan, weight.dtype)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventsim.errors import ConfigError
-from eventsim.parallel import ALONE, Workers, cores
+from eventsim.parallel import Workers, cores
 
 MANY = pytest.mark.skipif(cores() < 2, reason="one core")
 
@@ -82,10 +82,12 @@ def test_threads_go_when_they_are_closed():
 
 
 @MANY
-def test_little_work_stays_with_the_caller():
+@pytest.mark.parametrize(("operations", "parts"), [(10, 1), (10**6, 4), (10**7, 8)])
+def test_work_is_cut_into_as_many_parts_as_it_is_worth(operations, parts):
+    seen = []
     with Workers(2) as workers:
-        assert workers.suited(10) is ALONE
-        assert workers.suited(10**7) is workers
+        workers(lambda first, last: seen.append((first, last)), 64, operations)
+    assert sorted(seen) == [(64 * i // parts, 64 * (i + 1) // parts) for i in range(parts)]
 
 
 @pytest.mark.parametrize("threads", [0, -1, cores() + 1, 1.0, True, "2", None])

@@ -18,6 +18,9 @@ Params = dict[str, Array]
 Shape = tuple[int, ...]
 Method = Literal["bptt", "ratebp", "dsr"]
 
+_BYTES_AT_ONCE = 16
+"""Of what is added up over ticks, in the time of an operation."""
+
 
 class Mode(NamedTuple):
     """How a pass is made.
@@ -90,8 +93,8 @@ class Mode(NamedTuple):
         rows = x.values.reshape(batch, ticks, -1)
         mean = np.empty((batch, rows.shape[2]), counts_type(x.most * ticks) if x.whole else rows.dtype)
         factor = mean.dtype.type(1) if x.whole else mean.dtype.type(1 / ticks)
-        workers = self.workers.suited(rows.size)
-        workers(lambda first, last: norm.over_ticks(rows, first, last, factor, mean), batch)
+        operations = rows.nbytes // _BYTES_AT_ONCE
+        self.workers(lambda first, last: norm.over_ticks(rows, first, last, factor, mean), batch, operations)
         mean = mean.reshape(batch, 1, *x.values.shape[2:])
         if not x.whole:
             return x._replace(values=mean)

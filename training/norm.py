@@ -108,8 +108,7 @@ class BatchNorm:
         rows = values.reshape(*values.shape[:2], -1, self.channels)
         origin = np.ascontiguousarray(rows[0, 0, 0])
         sums = np.empty((*rows.shape[:2], 2, self.channels))
-        workers = mode.workers.suited(rows.size)
-        workers(lambda first, last: norm.moments(rows, first, last, origin, sums), len(rows))
+        mode.workers(lambda first, last: norm.moments(rows, first, last, origin, sums), len(rows), rows.size)
         axes: tuple[int, ...] = (0, 1) if self.statistics == "batch" else (0,)
         one, two = np.moveaxis(
             sums.sum(axis=axes) / (rows.size / self.channels / (rows.shape[1] if len(axes) == 1 else 1)), -2, 0
@@ -147,8 +146,7 @@ class BatchNorm:
         slopes = np.ascontiguousarray(grad.reshape(rows.shape))
         origin = np.ascontiguousarray(rows[0, 0, 0])
         sums = np.empty((*rows.shape[:2], 2, self.channels))
-        workers = mode.workers.suited(rows.size)
-        workers(lambda a, z: norm.gradient_moments(rows, slopes, a, z, origin, sums), len(rows))
+        mode.workers(lambda a, z: norm.gradient_moments(rows, slopes, a, z, origin, sums), len(rows), rows.size)
         together = sums.sum(axis=0) if len(mean) > 1 else sums.sum(axis=(0, 1))[None]
         by_beta = together[:, 0]
         by_gamma = (together[:, 1] + (origin - mean) * by_beta) * width
@@ -162,5 +160,5 @@ class BatchNorm:
         factors[:, 1] = -gamma * slope * width * by_gamma / number
         factors[:, 2] = gamma * slope * (mean * width * by_gamma - by_beta) / number
         out = np.empty_like(slopes)
-        workers(lambda a, z: norm.combine(rows, slopes, a, z, factors, out), len(rows))
+        mode.workers(lambda a, z: norm.combine(rows, slopes, a, z, factors, out), len(rows), rows.size)
         return Back(out.reshape(grad.shape), grads)

@@ -65,8 +65,7 @@ class AvgPool(_Pool):
         most = x.most * share
         out = np.empty(shape, counts_type(most) if x.whole else x.values.dtype)
         made = as_images(out)
-        workers = mode.workers.suited(images.size)
-        workers(lambda a, z: pool.sums(images, a, z, size, step, made), len(images))
+        mode.workers(lambda a, z: pool.sums(images, a, z, size, step, made), len(images), images.size)
         scale = x.line(np.float64 if x.whole else out.dtype)[0] / share
         return Step(Signal(out, scale[:, :1] if x.scale is None else scale, x.bias, most), x.values.shape[2:])
 
@@ -79,8 +78,7 @@ def _spread(layer: _Pool, shape: Shape, grad: Array, mode: Mode) -> Array:
     _, size, step, _ = layer._windows(out)
     own, made = as_images(grad), as_images(out)
     factor = grad.dtype.type(1 / (size[0] * size[1]))
-    workers = mode.workers.suited(out.size)
-    workers(lambda a, z: pool.spread(own, a, z, size, step, factor, made), len(own))
+    mode.workers(lambda a, z: pool.spread(own, a, z, size, step, factor, made), len(own), out.size)
     return out
 
 
@@ -168,8 +166,7 @@ class MaxPool(_Pool):
         images, size, step, shape = self._windows(values)
         out, winner = np.empty(shape, values.dtype), np.empty(shape, np.uint8)
         made, who = as_images(out), as_images(winner)
-        workers = mode.workers.suited(images.size)
-        workers(lambda a, z: pool.largest(images, a, z, size, step, made, who), len(images))
+        mode.workers(lambda a, z: pool.largest(images, a, z, size, step, made, who), len(images), images.size)
         return out, winner
 
     def backward(self, params: object, kept: _Routes, grad: Array, mode: Mode, inner: bool) -> Back:
@@ -177,12 +174,12 @@ class MaxPool(_Pool):
             return Back(None)
         out = np.empty((*grad.shape[:2], *kept.shape), grad.dtype)
         _, size, step, _ = self._windows(out)
-        own, made, workers = as_images(grad), as_images(out), mode.workers.suited(out.size)
+        own, made = as_images(grad), as_images(out)
         if kept.winner is not None:
             who = as_images(kept.winner)
-            workers(lambda a, z: pool.route(own, a, z, size, step, who, made), len(own))
+            mode.workers(lambda a, z: pool.route(own, a, z, size, step, who, made), len(own), out.size)
         else:
             assert kept.share is not None
             share = kept.share.astype(grad.dtype).reshape(len(own), -1, *own.shape[1:])
-            workers(lambda a, z: pool.route_shares(own, a, z, size, step, share, made), len(own))
+            mode.workers(lambda a, z: pool.route_shares(own, a, z, size, step, share, made), len(own), out.size)
         return Back(out)

@@ -140,7 +140,7 @@ def _sum(one: Signal, two: Signal, kind: np.dtype[Any], mode: Mode) -> Array:
             a, b = (v if s is None else s * v for v, s in zip(parts, scales, strict=True))
             np.add(a, b, out=out[which])
 
-    mode.workers.suited(out.size)(some, len(out))
+    mode.workers(some, len(out), out.size)
     return out
 
 

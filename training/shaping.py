@@ -25,8 +25,7 @@ class ReLU(Parameterless):
         scale, bias = (np.broadcast_to(row, (len(row), channels)).copy() for row in x.line(values.dtype))
         shape = (len(rows), max(rows.shape[1], len(scale), len(bias)), *rows.shape[2:])
         out, positive = np.empty(shape, values.dtype), np.empty(shape, np.uint8)
-        workers = mode.workers.suited(out.size)
-        workers(lambda a, z: rectify(rows, a, z, scale, bias, out, positive), len(rows))
+        mode.workers(lambda a, z: rectify(rows, a, z, scale, bias, out, positive), len(rows), out.size)
         positive, out = (made.reshape(*shape[:2], *values.shape[2:]) for made in (positive, out))
         return Step(Signal(out), mode.keep(Signal(positive, most=1)) if mode.training else None)
 

@@ -88,7 +88,7 @@ class Slots:
             ]
             written = [np.empty(param.size, param.dtype) for _ in range(1 + len(self.slots))]
             update = partial(self._update_some, after.steps, rate, param.ndim > 1, read, written)
-            workers.suited(param.size * (len(read) + len(written)))(update, param.size)
+            workers(update, param.size, param.size * (len(read) + len(written)))
             new[name], *slots = (part.reshape(param.shape) for part in written)
             for slot, part in zip(self.slots, slots, strict=True):
                 after.slots[slot][name] = part

@@ -124,8 +124,8 @@ class Spiking(Parameterless):
         kappa = np.empty((shape[0], size) if mode.method == "ratebp" else (0, 0), x.values.dtype)
         values, out = x.values.reshape(*shape[:2], size), spikes.reshape(shape[0], ticks, size)
         layer, rule = self._layer(x), self.rule(mode)
-        workers = mode.workers.suited(spikes.size * _PER_TICK)
-        workers(lambda a, z: spiking.forward(values, a, z, layer, rule, out, kappa), len(values))
+        operations = spikes.size * _PER_TICK
+        mode.workers(lambda a, z: spiking.forward(values, a, z, layer, rule, out, kappa), len(values), operations)
         if mode.method == "dsr":
             rates = out.mean(axis=1, dtype=kappa.dtype)
             kappa = ((rates > 0) & (rates < 1)).astype(kappa.dtype)
@@ -148,8 +148,8 @@ class Spiking(Parameterless):
         values, by_drive = (row.reshape(*row.shape[:2], -1) for row in (x.values, out))
         by_spike = np.ascontiguousarray(grad).reshape(batch, ticks, -1)
         layer, rule = self._layer(x), self.rule(mode)
-        workers = mode.workers.suited(by_spike.size * _PER_TICK)
-        workers(lambda a, z: spiking.backward(values, a, z, layer, rule, by_spike, by_drive), batch)
+        operations = by_spike.size * _PER_TICK
+        mode.workers(lambda a, z: spiking.backward(values, a, z, layer, rule, by_spike, by_drive), batch, operations)
         return Back(out)
 
     def _layer(self, x: Signal) -> spiking.Layer:

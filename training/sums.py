@@ -23,6 +23,8 @@ _ADDED, _FOUND, _LOOKED, _BEGUN, _LAID = 1.4, 130.0, 20.0, 400.0, 1000.0
 stripe of a window's gradient, in multiplications."""
 _PER_OPERATION = 8
 """Multiplications that a vector does at once."""
+_SPIKING = 8
+"""One input in so many has a spike, about."""
 _PATCHED = 32
 """Channels come in multiples of this where sums of patches pay: whole panels in the registers of every machine."""
 _AT_ONCE = 2**25
@@ -39,7 +41,7 @@ def _sparse(images: NDArray[Any], plan: Plan, weight: Array, begun: float) -> bo
     spikes, inputs = np.count_nonzero(images), images.size
     own = weight.shape[1] // plan.groups
     sums = len(images) * plan.windows * len(weight) * plan.groups / inputs  # that an input is part of, target by target
-    wide, columns = linear.panel_columns(weight.dtype), additions.stripe_columns(weight.dtype)
+    wide, columns = linear.panel_columns(weight.dtype, own), additions.stripe_columns(weight.dtype)
     stripes = -(-own // columns)
     added = spikes * (_ADDED * sums * stripes * columns + _FOUND) + inputs * _LOOKED + begun * stripes * plan.groups
     return bool(added < inputs * sums * -(-own // wide) * wide)
@@ -60,16 +62,17 @@ def _packed(rows: Array, groups: int, columns: int, workers: Workers) -> Array:
     """Weights, or a gradient by sums, in panels."""
     panels = np.empty((groups * -(-(rows.shape[1] // groups) // columns), len(rows), columns), rows.dtype)
     rows = np.ascontiguousarray(rows)
-    workers.suited(panels.size)(lambda a, z: linear.pack(rows, groups, a, z, panels), len(rows))
+    workers(lambda a, z: linear.pack(rows, groups, a, z, panels), len(rows), panels.size)
     return panels
 
 
 def _multiplied(images: NDArray[Any], plan: Plan, weight: Array, workers: Workers) -> Array:
     """Sums of real inputs, shape (images * windows, targets)."""
     out = np.empty((len(images) * plan.windows, weight.shape[1]), weight.dtype)
-    panels = _packed(weight, plan.groups, linear.panel_columns(weight.dtype), workers)
-    workers = workers.suited(len(out) * weight.size // _PER_OPERATION)
-    workers(lambda a, z: linear.products(images, a, z, plan, panels, out), linear.blocks(len(images), plan))
+    columns = linear.panel_columns(weight.dtype, weight.shape[1] // plan.groups)
+    panels = _packed(weight, plan.groups, columns, workers)
+    count, operations = linear.blocks(len(images), plan), len(out) * weight.size // _PER_OPERATION
+    workers(lambda a, z: linear.products(images, a, z, plan, panels, out), count, operations)
     return out
 
 
@@ -77,8 +80,9 @@ def _added(images: NDArray[np.uint8], plan: Plan, weight: Array, workers: Worker
     """Sums of spikes."""
     out = np.empty((len(images) * plan.windows, weight.shape[1]), weight.dtype)
     panels = _packed(weight, plan.groups, additions.stripe_columns(weight.dtype), workers)
-    workers, count = workers.suited(images.size), linear.blocks(len(images), plan)
-    workers(lambda a, z: additions.additions(images, a, z, plan, panels, counted, out), count)
+    operations = images.size + len(out) * weight.size // (_SPIKING * _PER_OPERATION)
+    count = linear.blocks(len(images), plan)
+    workers(lambda a, z: additions.additions(images, a, z, plan, panels, counted, out), count, operations)
     return out
 
 
@@ -154,14 +158,14 @@ def _suits_patches(window: Window, channels: int, targets: int) -> bool:
 def _patched(images: Array, kernel: Array, window: Window, size: tuple[int, int], workers: Workers) -> Array:
     """Gradient by inputs of a size, by :mod:`eventsim.kernels.winograd`."""
     channels, targets = kernel.shape[2:]
-    columns = linear.panel_columns(kernel.dtype)
-    workers = workers.suited(images.size * targets // _PER_OPERATION)
+    columns = linear.panel_columns(kernel.dtype, targets)
+    operations = images.size * targets // _PER_OPERATION
     panels = np.empty((winograd.POSITIONS, targets // columns, channels, columns), kernel.dtype)
-    workers(lambda a, z: winograd.kernel_sums(kernel, columns, a, z, panels), targets // columns)
+    workers(lambda a, z: winograd.kernel_sums(kernel, columns, a, z, panels), targets // columns, operations)
     plan = phases(window, *(n + n % 2 for n in size), channels)[0].plan
     dense = forward_plan(Window((1, 1)), 1, 1, channels)
     out = np.empty((len(images), *size, targets), kernel.dtype)
-    workers(lambda a, z: winograd.convolve(images, a, z, plan, dense, panels, out), len(images))
+    workers(lambda a, z: winograd.convolve(images, a, z, plan, dense, panels, out), len(images), operations)
     return out
 
 
@@ -188,12 +192,12 @@ def by_weight_of(x: Signal, grad: Array, weight: Array, window: Window, workers:
 
 
 def _add_of_reals(images: NDArray[Any], grad: Array, plan: Plan, out: Array, workers: Workers, *, fresh: bool) -> None:
-    count, columns = linear.blocks(len(images), plan), linear.panel_columns(grad.dtype)
+    count, columns = linear.blocks(len(images), plan), linear.panel_columns(grad.dtype, grad.shape[1] // plan.groups)
     canvases = np.zeros((count, plan.images * math.prod(plan.canvas) + linear.ROWS), grad.dtype)
-    workers.suited(canvases.size)(lambda a, z: linear.paint_blocks(images, a, z, plan, canvases), count)
+    workers(lambda a, z: linear.paint_blocks(images, a, z, plan, canvases), count, canvases.size)
     slopes = _packed(grad, plan.groups, columns, workers)
-    workers = workers.suited(len(grad) * out.size // _PER_OPERATION)
-    workers(lambda a, z: linear.by_weight(canvases, slopes, plan, a, z, fresh, out), len(slopes))
+    operations = len(grad) * out.size // _PER_OPERATION
+    workers(lambda a, z: linear.by_weight(canvases, slopes, plan, a, z, fresh, out), len(slopes), operations)
 
 
 def _add_of_spikes(
@@ -203,7 +207,10 @@ def _add_of_spikes(
     size = plan.images * math.prod(plan.canvas)
     spikes, counts = np.empty((count, size), np.int32), np.empty((count, size if counted else 0), grad.dtype)
     starts = np.empty((count, additions.strips(plan) * plan.canvas[2] + 1), np.int32)
-    workers = workers.suited(images.size)
-    workers(lambda a, z: additions.list_channels(images, a, z, plan, spikes, counts, starts), count)
+    workers(lambda a, z: additions.list_channels(images, a, z, plan, spikes, counts, starts), count, images.size)
     tasks = plan.groups * -(-(grad.shape[1] // plan.groups) // columns) * plan.size[0]
-    workers(lambda a, z: additions.by_weight_of_spikes(spikes, counts, starts, grad, plan, a, z, columns, out), tasks)
+
+    def some(first: int, last: int) -> None:
+        additions.by_weight_of_spikes(spikes, counts, starts, grad, plan, first, last, columns, out)
+
+    workers(some, tasks, images.size + len(grad) * out.size // (_SPIKING * _PER_OPERATION))

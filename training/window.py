@@ -38,6 +38,7 @@ def _divisor(number: int, most: int, of: int = 1) -> int:
     return max(d for d in range(of, max(of, min(number, most)) + 1, of) if number % d == 0)
 
 
+@lru_cache(maxsize=256)
 def filling(depth: int) -> int:
     """Channels of zeros to be put behind so many, where they have no divisor that makes good grains and runs."""
     return 0 if depth <= WORD or _divisor(depth, WORD) >= _GRAIN else -depth % _GRAIN
