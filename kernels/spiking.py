@@ -58,6 +58,7 @@ from eventsim.kernels.strip import (
     next_strip,
     period_of,
     put_to_rest,
+    row,
     spread,
 )
 from eventsim.kernels.surrogate import slope_sweep, smooth_sweep
@@ -93,12 +94,12 @@ class Layer(NamedTuple):
 def _reach(model, own, scale, bias, desk, wait):
     """Where the drive of a tick, of values ``own``, brings the neurons."""
     size = own.size
-    drive, x, start = cut(desk, DRIVE, DRIVE + size), cut(desk, X, X + size), cut(desk, START, START + size)
+    drive, x, start = row(desk, DRIVE, size), row(desk, X, size), row(desk, START, size)
     for j in range(size):
         drive[j] = add_drive(bias[j], scale[j], own[j])
         start[j] = x[j]
     none = np.uint64(0)
-    reached = cut(desk, REACHED, REACHED + size)
+    reached = row(desk, REACHED, size)
     tick(model, start, wait, drive, devices_on(desk, size), Key(none, none, none, none), reached)
 
 
@@ -117,8 +118,8 @@ def _fire(model, rule, desk, held, out):
         _fire_smoothly(model, rule, desk, held, out)
         return
     size, soft, limited = out.size, model.soft, model.kind == SKYRMION
-    reached, x = cut(desk, REACHED, REACHED + size), cut(desk, X, X + size)
-    threshold, reset = cut(desk, THRESHOLD, THRESHOLD + size), cut(desk, RESET, RESET + size)
+    reached, x = row(desk, REACHED, size), row(desk, X, size)
+    threshold, reset = row(desk, THRESHOLD, size), row(desk, RESET, size)
     if not soft:
         for j in range(size):
             out[j] = reached[j] >= threshold[j]
@@ -137,11 +138,11 @@ def _fire(model, rule, desk, held, out):
 def _fire_smoothly(model, rule, desk, held, out):
     """:func:`_fire` with the smooth spike."""
     size, most = out.size, type(desk[0])(_runs_away(model))
-    reached, x, spike = cut(desk, REACHED, REACHED + size), cut(desk, X, X + size), cut(desk, SPIKE, SPIKE + size)
-    threshold, reset = cut(desk, THRESHOLD, THRESHOLD + size), cut(desk, RESET, RESET + size)
+    reached, x, spike = row(desk, REACHED, size), row(desk, X, size), row(desk, SPIKE, size)
+    threshold, reset = row(desk, THRESHOLD, size), row(desk, RESET, size)
     for j in range(size):
         reached[j] = min(reached[j], most * threshold[j])
-    smooth_sweep(rule.surrogate, reached, threshold, cut(desk, STEEP, STEEP + size), spike)
+    smooth_sweep(rule.surrogate, reached, threshold, row(desk, STEEP, size), spike)
     for j in range(size):
         if model.hold and held[j] > 0:
             spike[j] = type(spike[j])(0.0)
@@ -154,14 +155,10 @@ def _fire_smoothly(model, rule, desk, held, out):
 def _slopes(model, rule, held, desk, sheet):
     """Slopes of a tick: of the spike by where the neurons are, and of that by where they began and by the drive."""
     size = held.size
-    start, drive, reached = (
-        cut(desk, START, START + size),
-        cut(desk, DRIVE, DRIVE + size),
-        cut(desk, REACHED, REACHED + size),
-    )
-    threshold, steep = cut(desk, THRESHOLD, THRESHOLD + size), cut(desk, STEEP, STEEP + size)
-    slope = cut(sheet, SLOPE, SLOPE + size)
-    by_start, by_drive = cut(sheet, BY_START, BY_START + size), cut(sheet, BY_DRIVE, BY_DRIVE + size)
+    start, drive, reached = row(desk, START, size), row(desk, DRIVE, size), row(desk, REACHED, size)
+    threshold, steep = row(desk, THRESHOLD, size), row(desk, STEEP, size)
+    slope = row(sheet, SLOPE, size)
+    by_start, by_drive = row(sheet, BY_START, size), row(sheet, BY_DRIVE, size)
     f = type(desk[0])
     slopes_sweep(model.kind, start, drive, devices_on(desk, size), by_start, by_drive)
     slope_sweep(rule.surrogate, reached, threshold, steep, slope)
@@ -211,13 +208,13 @@ def _onward(model, rule, spike, desk, sheet, kappa):
     """One tick of the recursion for kappa; what is carried is dv/dI so far."""
     size = kappa.size
     reached, threshold, reset, carried = (
-        cut(desk, REACHED, REACHED + size),
-        cut(desk, THRESHOLD, THRESHOLD + size),
-        cut(desk, RESET, RESET + size),
-        cut(desk, CARRIED, CARRIED + size),
+        row(desk, REACHED, size),
+        row(desk, THRESHOLD, size),
+        row(desk, RESET, size),
+        row(desk, CARRIED, size),
     )
-    slope = cut(sheet, SLOPE, SLOPE + size)
-    by_start, by_drive = cut(sheet, BY_START, BY_START + size), cut(sheet, BY_DRIVE, BY_DRIVE + size)
+    slope = row(sheet, SLOPE, size)
+    by_start, by_drive = row(sheet, BY_START, size), row(sheet, BY_DRIVE, size)
     way = _way_of(model, rule, desk)
     if model.soft:
         for j in range(size):
@@ -243,13 +240,9 @@ def _derive(model, rule, spike, held, desk, sheet):
     """Everything that BPTT needs of a tick in which the neurons gave ``spike``."""
     _slopes(model, rule, held, desk, sheet)
     size = spike.size
-    reached, threshold, reset = (
-        cut(desk, REACHED, REACHED + size),
-        cut(desk, THRESHOLD, THRESHOLD + size),
-        cut(desk, RESET, RESET + size),
-    )
-    slope, kept = cut(sheet, SLOPE, SLOPE + size), cut(sheet, KEPT, KEPT + size)
-    by_start, by_drive = cut(sheet, BY_START, BY_START + size), cut(sheet, BY_DRIVE, BY_DRIVE + size)
+    reached, threshold, reset = row(desk, REACHED, size), row(desk, THRESHOLD, size), row(desk, RESET, size)
+    slope, kept = row(sheet, SLOPE, size), row(sheet, KEPT, size)
+    by_start, by_drive = row(sheet, BY_START, size), row(sheet, BY_DRIVE, size)
     way = _way_of(model, rule, desk)
     for j in range(size):
         gone = reached[j] >= way.most * threshold[j]
@@ -266,12 +259,8 @@ def _derive(model, rule, spike, held, desk, sheet):
 def _back(desk, sheet, grad, out):
     """One tick of BPTT; what is carried is dL/dv. The gradient by the drive is added to ``out``."""
     size = grad.size
-    carried, slope, kept = (
-        cut(desk, CARRIED, CARRIED + size),
-        cut(sheet, SLOPE, SLOPE + size),
-        cut(sheet, KEPT, KEPT + size),
-    )
-    by_start, by_drive = cut(sheet, BY_START, BY_START + size), cut(sheet, BY_DRIVE, BY_DRIVE + size)
+    carried, slope, kept = row(desk, CARRIED, size), row(sheet, SLOPE, size), row(sheet, KEPT, size)
+    by_start, by_drive = row(sheet, BY_START, size), row(sheet, BY_DRIVE, size)
     for j in range(size):
         by_reached = grad[j] * slope[j] + carried[j] * kept[j]
         out[j] += by_reached * by_drive[j]
@@ -333,15 +322,15 @@ def _run(model, rule, values, scales, biases, t, strip, desk, wait, held, out):
 
 
 @jit
-def _fill(row):
-    for j in range(row.size):
-        row[j] = type(row[j])(0.0)
+def _fill(out):
+    for j in range(out.size):
+        out[j] = type(out[j])(0.0)
 
 
 @jit
-def _divide(row, by):
-    for j in range(row.size):
-        row[j] /= type(row[j])(by)
+def _divide(out, by):
+    for j in range(out.size):
+        out[j] /= type(out[j])(by)
 
 
 @jit

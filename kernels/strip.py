@@ -57,14 +57,20 @@ def next_strip(low, n, period):
 
 
 @jit
+def row(desk, begin, size):
+    """A row of a desk or sheet, as long as the strip."""
+    return cut(desk, begin, begin + size)
+
+
+@jit
 def devices_on(desk, size):
     """The devices of a strip, where they lie on its desk."""
     return DeviceArrays(
-        cut(desk, A, A + size),
-        cut(desk, B, B + size),
-        cut(desk, GAIN, GAIN + size),
-        cut(desk, THRESHOLD, THRESHOLD + size),
-        cut(desk, RESET, RESET + size),
+        row(desk, A, size),
+        row(desk, B, size),
+        row(desk, GAIN, size),
+        row(desk, THRESHOLD, size),
+        row(desk, RESET, size),
     )
 
 
