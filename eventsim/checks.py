@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eventsim.errors import DeviceError, InputError
+from eventsim.errors import ConfigError, DeviceError, InputError
 
 LIMIT = 1e6
 """Largest magnitude of parameters (in their units), positions (nm) and drives: no arithmetic overflows below it."""
@@ -84,6 +84,29 @@ def count(
             repair=f"{name}={least}",
         )
     return int(value)
+
+
+def flag(name: str, value: object, *, kind: type[InputError]) -> bool:
+    """``value`` if it is a truth value; an error of ``kind`` otherwise."""
+    if not isinstance(value, bool | np.bool_):
+        raise kind(
+            f"The option {name} is not usable.",
+            given=reprlib.repr(value),
+            expected="True or False",
+            repair=f"{name}=True",
+        )
+    return bool(value)
+
+
+def made(name: str, value: object, wanted: Any, *, repair: str, kind: type[InputError] = ConfigError) -> None:
+    """Refuse what is not an object of a class (or one of some), or cannot do what a protocol asks for."""
+    if isinstance(value, type) or not isinstance(value, wanted):
+        raise kind(
+            f"The argument {name} is not usable.",
+            given=reprlib.repr(value),
+            expected=f"an object of {getattr(wanted, '__name__', wanted)}",
+            repair=repair,
+        )
 
 
 def together(**arrays: NDArray[np.float64]) -> list[NDArray[np.float64]]:

@@ -7,6 +7,7 @@ file is touched.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Self
 
 
 class InputError(ValueError):
@@ -23,6 +24,10 @@ class InputError(ValueError):
     def __init__(self, what: str, *, given: object, expected: object, repair: str) -> None:
         super().__init__(f"{what}\n  given:    {given}\n  expected: {expected}\n  repair:   {repair}")
         self.what, self.given, self.expected, self.repair = what, given, expected, repair
+
+    def within(self, place: str) -> Self:
+        """The same, found at a place of something larger."""
+        return type(self)(self.what, given=f"{self.given}; {place}", expected=self.expected, repair=self.repair)
 
     def __reduce__(self) -> tuple[Callable[..., InputError], tuple[object, ...]]:
         return _rebuilt, (type(self), self.what, self.given, self.expected, self.repair)

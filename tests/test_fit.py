@@ -1,13 +1,16 @@
 """Training learns, depends on its seed alone, and chooses by validation."""
 
+import math
 import re
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
-from eventsim import MTJ
-from eventsim.errors import CacheError, ConfigError, DataError
+from eventsim import LIF, MTJ
+from eventsim.errors import CacheError, ConfigError, DataError, NetworkError
 from eventsim.parallel import Workers, cores
 from eventsim.store import fingerprint
 from eventsim.training import (
@@ -19,6 +22,7 @@ from eventsim.training import (
     FitConfig,
     GaussianThreshold,
     LogitsTeacher,
+    Model,
     Online,
     SoftTargets,
     accuracy,
@@ -29,8 +33,12 @@ from eventsim.training import (
     relu_mlp,
 )
 from eventsim.training.augment import Flip, Shift
+from eventsim.training.linear import Conv, Dense, Grid
 from eventsim.training.monitor import TIMES
+from eventsim.training.pooling import AvgPool
 from eventsim.training.schedule import Constant, OneCycle
+from eventsim.training.shaping import Flatten
+from eventsim.training.spiking import Spiking
 from tests.training_cases import conv_net, every_setting, without_times
 
 MANY = pytest.mark.skipif(cores() < 2, reason="one core")
@@ -250,6 +258,10 @@ def test_a_data_set_without_validation_is_refused(digits):
         {"epochs": 1, "optimiser": AdamW},
         {"epochs": 1, "optimiser": "adam"},
         {"epochs": 1, "schedule": OneCycle},
+        {"epochs": 1, "schedule": lambda done: None},
+        {"epochs": 1, "schedule": lambda done: 1.0 - 2 * done},
+        {"epochs": 1, "schedule": lambda done: 1e10},
+        {"epochs": 1, "schedule": lambda done: np.nan},
         {"epochs": 1, "augment": Shift(1)},
         {"epochs": 1, "augment": [Flip(), Flip()]},
         {"epochs": 1, "patience": 0},
@@ -261,3 +273,67 @@ def test_a_data_set_without_validation_is_refused(digits):
 def test_unusable_settings_are_refused(settings):
     with pytest.raises(ConfigError):
         FitConfig(**settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("model", None),
+        ("params", [1.0]),
+        ("dataset", (np.zeros((4, 64)), np.zeros(4))),
+        ("encoder", Direct),
+        ("encoder", None),
+        ("objective", "cross entropy"),
+        ("config", {"epochs": 1}),
+        ("teacher", "cache.h5"),
+        ("folder", 5),
+        ("report", None),
+    ],
+)
+def test_arguments_that_are_something_else_are_refused(digits, name, value):
+    model = relu_mlp((64, 10))
+    given = {
+        "model": model,
+        "params": model.initial(0),
+        "dataset": digits,
+        "encoder": Direct(),
+        "objective": CrossEntropy(),
+        "config": FitConfig(1),
+    }
+    with pytest.raises(ConfigError, match=name):
+        fit(**{**given, name: value})
+
+
+def test_a_step_is_tried_before_the_first_one(digits, tmp_path):
+    """Sums of many counts can be too large for their grid, which shapes alone do not show."""
+
+    def net(channels):
+        wide = [Conv(1, channels, padding=1), Spiking(LIF()), AvgPool(8), Flatten()]
+        return Model([*wide, Dense(channels, 10, grid=Grid(8192))], (8, 8, 1))
+
+    for channels, fits in ((16, nullcontext()), (64, pytest.raises(NetworkError, match="not exact"))):
+        model, folder = net(channels), tmp_path / str(channels)
+        with fits:
+            fit(model, model.initial(0), digits, Direct(2), CrossEntropy(), FitConfig(1), folder=folder)
+    assert not (tmp_path / "64").exists()
+
+
+@pytest.mark.parametrize("schedule", [lambda done: 1.0, math.cos, partial(max, 0.5)], ids=str)
+def test_what_cannot_be_gone_on_with_is_not_begun(digits, tmp_path, schedule):
+    """A training with a function could not tell it from another one when it is to go on."""
+    model, config = relu_mlp((64, 10)), FitConfig(1, schedule=schedule)
+    fit(model, model.initial(0), digits, Direct(), CrossEntropy(), config)
+    with pytest.raises(ConfigError, match="dataclass"):
+        fit(model, model.initial(0), digits, Direct(), CrossEntropy(), config, folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"ids": [0.5]}, {"ids": [-1]}, {"ids": [10**6]}, {"ids": [[0]]}, {"ids": []}, {"batch": 0}, {"batch": 2.5}],
+    ids=str,
+)
+def test_samples_that_are_none_are_not_predicted(digits, given):
+    model = relu_mlp((64, 10))
+    with pytest.raises((DataError, ConfigError)):
+        predict(model, model.initial(0), digits, **{"ids": digits.test, "encoder": Direct(), **given})

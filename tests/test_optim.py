@@ -165,6 +165,13 @@ def test_what_does_not_fit_together_is_refused(optimiser, break_it):
         optimiser.step(*break_it(params, draw(1), optimiser.start(params)), 0.1)
 
 
+@pytest.mark.parametrize("rate", [math.nan, math.inf, -0.1, None, "1e-3"])
+def test_rates_that_are_none_are_refused(rate):
+    params = draw(0)
+    with pytest.raises(ConfigError, match="learning rate"):
+        SGD().step(params, draw(1), SGD().start(params), rate)
+
+
 def test_names_without_a_parameter_are_refused():
     with pytest.raises(ConfigError, match="0/gain"):
         Adam().start(draw(0), ["0/weight", "0/gain"])
@@ -176,6 +183,8 @@ def test_names_without_a_parameter_are_refused():
         (SGD, {"momentum": 1}),
         (SGD, {"momentum": -0.1}),
         (SGD, {"momentum": math.nan}),
+        (SGD, {"nesterov": "no"}),
+        (SGD, {"momentum": 0.0, "nesterov": True}),
         (SGD, {"decay": -1e-4}),
         (SGD, {"decay": "much"}),
         (Adam, {"beta1": 1}),

@@ -109,9 +109,8 @@ class Stack:
 
     def add(self, *layers: Layer) -> None:
         """Put layers on top."""
-        for layer in layers:
-            self.shape = layer.shape(self.shape)
-            self.layers.append(layer)
+        self.layers += layers
+        self.shape = Chain(self.layers).shape(self.inputs)
 
     def dense(self, targets: int, grid: Grid | None, *, bias: bool = False) -> None:
         """A dense layer on top of everything, without its unit."""

@@ -10,7 +10,8 @@ from eventsim.errors import ConfigError
 from eventsim.parallel import Workers, check_threads
 from eventsim.training.dataset import Dataset
 from eventsim.training.encode import Encoder
-from eventsim.training.fit import Fitted, check_fit, fitted
+from eventsim.training.fit import Fitted, fitted
+from eventsim.training.fit_checks import check_fit
 from eventsim.training.keyed import Ints
 from eventsim.training.layer import Params
 from eventsim.training.lessons import Online

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from eventsim.errors import ConfigError
 from eventsim.store import fingerprint
 
 
 def described(value: Any) -> Any:
-    """A value as JSON: arrays by their SHA-256, objects by their type and what they hold."""
+    """A value as JSON: arrays by their SHA-256, objects by their type and what they hold.
+
+    Raises
+    ------
+    ConfigError
+        A function: nothing tells it from another one of its name.
+    """
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, np.generic):
@@ -25,6 +34,13 @@ def described(value: Any) -> Any:
         return [described(part) for part in value]
     if isinstance(value, type):
         return value.__qualname__
+    if inspect.isroutine(value) or isinstance(value, partial):
+        raise ConfigError(
+            "A function cannot be told from others, and what it decides not be gone on with.",
+            given=repr(value),
+            expected="an object of a class, which is described by what it holds",
+            repair="a dataclass with a method __call__, or no folder to keep the training in",
+        )
     if is_dataclass(value):
         held = {field.name: getattr(value, field.name) for field in fields(value)}
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ EVALUATION = 0
 """Epoch number of the one draw that a sample is evaluated on; training counts its epochs from 1."""
 
 
+@runtime_checkable
 class Encoder(Protocol):
     """Turns samples into signals, in two steps: what depends on the sample alone is prepared once."""
 

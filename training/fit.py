@@ -10,16 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
-from eventsim.errors import CacheError, ConfigError, DataError
 from eventsim.interrupt import Interrupts
 from eventsim.parallel import Workers, check_threads
 from eventsim.training.dataset import Dataset
-from eventsim.training.delta import check_signals
 from eventsim.training.encode import Encoder
-from eventsim.training.frames import check_frames
-from eventsim.training.gradient import check_batch, check_objective
+from eventsim.training.fit_checks import check_fit, check_kinds
 from eventsim.training.keeper import Keeper, keeping
 from eventsim.training.layer import Params
 from eventsim.training.lessons import Lessons
@@ -28,7 +23,7 @@ from eventsim.training.monitor import Epoch, FiringWarning
 from eventsim.training.objective import Objective
 from eventsim.training.plan import FitConfig
 from eventsim.training.standing import Standing
-from eventsim.training.step import Training, views_of
+from eventsim.training.step import Training
 
 
 class Fitted(NamedTuple):
@@ -109,6 +104,7 @@ def fit(
     FiringWarning
         A layer fires in less than 0.1 % or more than 95 % of ticks over an epoch; once for each layer, with the folder.
     """
+    check_kinds(folder=folder, report=report)
     check_fit(model, params, dataset, encoder, objective, config, teacher)
     check_threads(threads)
     place, total = None if folder is None else Path(folder), config.epochs * len(dataset.train)
@@ -142,61 +138,6 @@ def _pause(interrupts: Interrupts, keeper: Keeper, at: Standing) -> None:
 def fitted(training: Training, at: Standing) -> Fitted:
     """What a training that stands here has found."""
     return Fitted(at.best, training.kept(at.history), list(at.history))
-
-
-def check_fit(
-    model: Model,
-    params: Params,
-    dataset: Dataset,
-    encoder: Encoder,
-    objective: Objective,
-    config: FitConfig,
-    teacher: Lessons | None,
-) -> None:
-    """Refuse what does not fit together before any work: parameters, samples, labels, splits, logits of a teacher."""
-    model.check(params)
-    check_frames(encoder, dataset)
-    check_signals(encoder, dataset)
-    one = np.arange(1)
-    check_batch(model, encoder(encoder.prepare(dataset.x[one]), one, 1), dataset.labels[one])
-    _check_views(config, teacher)
-    views_of(model, config, teacher)(dataset.x[one], one, 0, dataset.image)
-    check_objective(objective, model, config.method, teacher is not None)
-    if dataset.classes > model.classes:
-        raise ConfigError(
-            "The model has too few classes.",
-            given=f"{dataset.classes} classes for a model of {model.classes}",
-            expected="a class of the model for each label",
-            repair=f"a model of {dataset.classes} classes",
-        )
-    for split in ("train", "validation"):
-        if not len(getattr(dataset, split)):
-            raise DataError(
-                f"There is no sample in split {split}.",
-                given=f"{dataset.name}: {len(dataset.train)} to train, {len(dataset.validation)} to validate with",
-                expected="at least one of each",
-                repair="Dataset(..., train=..., validation=...)",
-            )
-    if teacher is not None:
-        teacher.check(dataset)
-        if dataset.classes != model.classes:
-            raise CacheError(
-                "The teacher's answers do not fit the model.",
-                given=f"{dataset.classes} logits of {dataset.name} for a model of {model.classes} classes",
-                expected=f"{model.classes} logits",
-                repair=f"a model of {dataset.classes} classes",
-            )
-
-
-def _check_views(config: FitConfig, teacher: Lessons | None) -> None:
-    """Refuse augmentation of what a teacher has seen augmented."""
-    if teacher is not None and teacher.views.augment and config.augment:
-        raise ConfigError(
-            "The teacher has seen views of its own.",
-            given=f"augment={config.augment!r} for {teacher.views!r}",
-            expected="no other augmentation: the student sees what the teacher saw",
-            repair="FitConfig(..., augment=())",
-        )
 
 
 def _bar(total: int, progress: bool) -> AbstractContextManager[Callable[[int], None]]:

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from eventsim.checks import as_array, count, made, one_number
 from eventsim.errors import ConfigError, DataError
 from eventsim.parallel import ALONE, Workers
 from eventsim.training.layer import Method, Mode, Params
@@ -98,6 +99,9 @@ def gradient(
         without its teacher, or a teacher that it leaves aside.
     """
     model.check(params)
+    made("workers", workers, Workers, repair="with Workers(2) as workers: ...")
+    one_number("share of the training", done, 0, 1, repair="done=1.0", kind=ConfigError)
+    count("step", step, kind=ConfigError)
     places = check_objective(objective, model, method, teacher is not None)
     x = check_batch(model, x, labels)
     ticks = check_ticks(x, ticks)
@@ -155,7 +159,7 @@ def check_objective(objective: Objective, model: Model, method: Method, taught: 
 def check_batch(model: Model, x: ArrayLike | Signal, labels: NDArray[np.integer]) -> Signal:
     """Return a batch as a signal if it fits the model, raise :class:`DataError` otherwise."""
     x = model.signal(x)
-    labels = np.asarray(labels)
+    labels = as_array(labels)
     fits = labels.shape == (len(x.values),) and labels.dtype.kind in "iu"
     if not fits or not ((labels >= 0) & (labels < model.classes)).all():
         span = f", from {labels.min()} to {labels.max()}" if labels.size and labels.dtype.kind in "iuf" else ""
@@ -165,6 +169,6 @@ def check_batch(model: Model, x: ArrayLike | Signal, labels: NDArray[np.integer]
             expected=f"a whole number from 0 to {model.classes - 1} for each sample",
             repair=f"a model of {int(labels.max()) + 1} classes"
             if fits and labels.min() >= 0
-            else "labels.astype(int)",
+            else f"labels from 0 to {model.classes - 1}, as np.unique(labels, return_inverse=True)[1] has them",
         )
     return x

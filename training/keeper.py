@@ -94,8 +94,8 @@ def keeping(folder: Path | None, identity: Callable[[], Mapping[str, Any]], ever
     if folder is None:
         yield Keeper()
         return
-    path = folder / CHECKPOINT
+    path, known = folder / CHECKPOINT, identity()
     with writing(path, "nothing was touched"):
         folder.mkdir(parents=True, exist_ok=True)
     with locked(path, str(path)):
-        yield Folder(folder, identity(), every)
+        yield Folder(folder, known, every)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from eventsim.training.teachers import Teacher
 from eventsim.training.views import Views
 
 
+@runtime_checkable
 class Lessons(Protocol):
     """What a training asks about its batches."""
 

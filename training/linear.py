@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from eventsim import keys
-from eventsim.checks import is_whole
+from eventsim.checks import flag, is_whole
 from eventsim.errors import NetworkError
 from eventsim.synapse import largest_level, to_levels
 from eventsim.training.layer import Back, Mode, Params, Shape, Step, whole
@@ -64,6 +64,7 @@ class _Weighted(ABC):
         """Window of a sum."""
 
     def _check(self) -> None:
+        flag("bias", self.bias, kind=NetworkError)
         if self.grid is not None:
             if not isinstance(self.grid, Grid):
                 raise NetworkError(

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from eventsim.checks import is_whole, made
 from eventsim.errors import ConfigError, NetworkError
 from eventsim.kernels.spiking import time_mean
 from eventsim.parallel import ALONE, Workers
@@ -42,8 +43,7 @@ class Chain:
                 shape = layer.shape(shape)
             except NetworkError as error:
                 before = f"after {self.layers[i - 1]}" if i else "first in its chain"
-                error.add_note(f"layer {i}, {before}")
-                raise
+                raise error.within(f"layer {i}, {before}") from None
         return shape
 
     def initial(self, seed: int, name: str) -> Params:
@@ -179,7 +179,7 @@ class Model:
     def __post_init__(self) -> None:
         layers = tuple(self.layers) if isinstance(self.layers, Sequence) else ()
         inputs = tuple(self.inputs) if isinstance(self.inputs, Sequence) else ()
-        whole = all(isinstance(n, int | np.integer) and n >= 1 for n in inputs)
+        whole = all(is_whole(n) and n >= 1 for n in inputs)
         if (
             not layers
             or not whole
@@ -203,6 +203,7 @@ class Model:
                 repair="Flatten() and Dense(...) behind it",
             )
         object.__setattr__(self, "classes", shape[0])
+        made("heads", self.heads, Mapping, repair='heads={"branch_1": Head("5", layers)}', kind=NetworkError)
         object.__setattr__(self, "heads", dict(self.heads))
         for name, head in self.heads.items():
             formed = isinstance(head, Head) and isinstance(head.layers, Sequence)
@@ -259,9 +260,14 @@ class Model:
 
     def check(self, params: Params) -> None:
         """Refuse parameters that are not those of the model, or not of one type, with :class:`NetworkError`."""
+        made("params", params, Mapping, repair="params=model.initial(seed)", kind=NetworkError)
         wanted = self._shapes
-        unlike = [name for name in {**wanted, **params} if name not in params or wanted.get(name) != params[name].shape]
-        kinds = {value.dtype for value in params.values()}
+        unlike = [
+            name
+            for name in {**wanted, **params}
+            if name not in wanted or wanted[name] != getattr(params.get(name), "shape", None)
+        ]
+        kinds = {value.dtype for value in params.values() if isinstance(value, np.ndarray)}
         if unlike or len(kinds) > 1 or not kinds <= {np.dtype(np.float32), np.dtype(np.float64)}:
             raise NetworkError(
                 "The parameters are not those of the model.",
@@ -289,6 +295,8 @@ class Model:
     def forward(self, params: Params, x: Signal, mode: Mode) -> Pass:
         """A pass in any mode; heads take part in training."""
         mode = mode._replace(kind=np.result_type(np.float32, *params.values()))
+        if not x.whole:
+            x = x._replace(values=x.values.astype(mode.kind, copy=False))
         heads = self.heads if mode.training else {}
         own, others = self._split(params)
         asked = mode.taps | {head.at for head in heads.values()}

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from eventsim.checks import is_real, one_number
+from eventsim.checks import flag, is_real, one_number
 from eventsim.errors import ConfigError
 from eventsim.kernels import optim as kernels
 from eventsim.kernels.sweep import square as sum_of_squares
@@ -55,6 +55,13 @@ class SGD(Slots):
     def __post_init__(self) -> None:
         one_number("momentum", self.momentum, 0, _NEARLY_ONE, repair="SGD(momentum=0.9)", kind=ConfigError)
         one_number("weight decay", self.decay, 0, 1, repair="SGD(decay=5e-4)", kind=ConfigError)
+        if flag("nesterov", self.nesterov, kind=ConfigError) and not self.momentum:
+            raise ConfigError(
+                "Nesterov's momentum is none.",
+                given="SGD(momentum=0, nesterov=True)",
+                expected="a momentum above 0 to look ahead along",
+                repair="SGD(momentum=0.9, nesterov=True)",
+            )
 
     def _update(self, steps: int, rate: float, decays: bool, read: list[Array], written: list[Array]) -> None:
         scalars = (rate, self.momentum, self.decay * decays)

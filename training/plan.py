@@ -17,6 +17,8 @@ from eventsim.training.optim import Adam, Optimiser
 from eventsim.training.schedule import Cosine, Schedule
 
 _MOST_EPOCHS = 2**16 - 1
+_LOOKS = 64
+"""Places at which a schedule is tried."""
 
 Keep = Literal["best", "last"]
 
@@ -101,8 +103,18 @@ class FitConfig:
             value = getattr(self, name)
             if isinstance(value, type) or not hasattr(value, action):
                 raise _unusable(name, value, f"one that is made, like {repair}", f"{name}={repair}")
+        _check_shares(self.schedule)
         steps = tuple(self.augment) if isinstance(self.augment, Sequence) else self.augment
         object.__setattr__(self, "augment", Chain(steps).steps)
+
+
+def _check_shares(schedule: Schedule) -> None:
+    """Refuse a schedule that leaves the rates it may give, from 0 to the largest."""
+    for i in range(_LOOKS + 1):
+        share = schedule(i / _LOOKS)
+        if not (is_real(share) and 0 <= share <= 1):
+            given = f"{schedule!r}, which gives {share!r} when {i / _LOOKS:g} of the training is over"
+            raise _unusable("schedule", given, "a factor of the rate, from 0 to 1", "schedule=Cosine()")
 
 
 def _unusable(name: str, given: object, expected: str, repair: str) -> ConfigError:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import reprlib
+
 import numpy as np
 from numpy.typing import NDArray
 
+from eventsim.checks import as_array, count
+from eventsim.errors import ConfigError, DataError
 from eventsim.parallel import ALONE, Workers
 from eventsim.training.dataset import Dataset
 from eventsim.training.encode import EVALUATION, Encoder
@@ -46,11 +50,26 @@ def predict(
     DataError
         No sample, or samples that do not fit the model.
     """
+    count("batch", batch, 1, kind=ConfigError)
+    ids = _checked(ids, len(dataset.x))
     logits = []
     for part in np.split(ids, range(batch, len(ids), batch)):
         signal = encoder(encoder.prepare(dataset.x[part]), part, EVALUATION)
         logits.append(model.logits(params, signal, encoder.ticks, workers))
     return np.concatenate(logits)
+
+
+def _checked(ids: NDArray[np.int64], samples: int) -> NDArray[np.int64]:
+    """Numbers of samples, if they are."""
+    ids = as_array(ids)
+    if ids.ndim != 1 or ids.dtype.kind not in "iu" or not ((ids >= 0) & (ids < samples)).all():
+        raise DataError(
+            "There are no such samples.",
+            given=reprlib.repr(ids.tolist()),
+            expected=f"whole numbers from 0 to {samples - 1} in a row",
+            repair="dataset.test",
+        )
+    return ids
 
 
 def accuracy(logits: Array, labels: NDArray[np.int64]) -> float:

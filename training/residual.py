@@ -54,11 +54,12 @@ class Residual:
     add: Add = "current"
 
     def __post_init__(self) -> None:
-        if self.add not in ("current", "spike") or not (self.main or self.shortcut):
+        layers = isinstance(self.main, list | tuple) and isinstance(self.shortcut, list | tuple)
+        if self.add not in ("current", "spike") or not layers or not (self.main or self.shortcut):
             raise NetworkError(
                 "The residual connection is not usable.",
-                given=f"add={self.add!r}, {len(self.main)} and {len(self.shortcut)} layers",
-                expected='"current" or "spike", and at least one layer',
+                given=f"add={self.add!r}, main {self.main!r}, shortcut {self.shortcut!r}",
+                expected='"current" or "spike", and lists of layers with at least one together',
                 repair="Residual([Conv(64, 64, padding=1)])",
             )
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from eventsim.checks import as_array
 from eventsim.errors import DataError
 
 Array = NDArray[np.floating[Any]]
@@ -123,12 +124,12 @@ def signal(x: ArrayLike | Signal, shape: tuple[int, ...]) -> Signal:
     DataError
         Another shape, no sample, no tick, values that are not finite, or bytes that are no spikes.
     """
-    values = x.values if isinstance(x, Signal) else np.asarray(x)
+    values = x.values if isinstance(x, Signal) else as_array(x)
     folds = values.ndim >= 3 and values.shape[0] and values.shape[1] and values.shape[2:] in (shape, (size_of(shape),))
-    if not folds or values.dtype.kind not in "biuf":
+    if not folds or values.dtype.kind not in "biuf" or isinstance(x, np.ma.MaskedArray):
         raise DataError(
             "The batch does not fit the model.",
-            given=f"an array of {values.dtype}, shape {values.shape}",
+            given=f"{type(x).__name__} of {values.dtype}, shape {values.shape}",
             expected=f"(batch, ticks, {', '.join(map(str, shape))}), at least one sample and one tick",
             repair="x[:, None] for static samples, which have no axis of ticks",
         )

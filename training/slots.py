@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
+from eventsim.checks import LIMIT, one_number
 from eventsim.errors import ConfigError
 from eventsim.parallel import ALONE, Workers
 from eventsim.training.layer import Params
@@ -79,6 +80,7 @@ class Slots:
         self, params: Params, grads: Params, state: State, rate: float, workers: Workers = ALONE
     ) -> tuple[Params, State]:
         """New parameters and state; see :class:`Optimiser`."""
+        one_number("learning rate", rate, 0, LIMIT, repair="rate=1e-3", kind=ConfigError)
         _check_names(self.slots, params, grads, state)
         new, after = dict(params), State(state.steps + 1, {slot: {} for slot in self.slots})
         for name, grad in grads.items():

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from eventsim.checks import is_real
+from eventsim.checks import flag, is_real
 from eventsim.device import Devices, Neuron
 from eventsim.errors import NetworkError
 from eventsim.kernels import spiking, surrogate
@@ -72,6 +72,7 @@ class Spiking(Parameterless):
                 expected=f"one of {', '.join(SURROGATES)}, and 0.001 to 1000",
                 repair='Spiking(MTJ(), "sigmoid", 4.0)',
             )
+        flag("detach_reset", self.detach_reset, kind=NetworkError)
         known = isinstance(self.neurons, Neuron | Devices)
         varies = isinstance(self.neurons, Devices) and self.neurons.varies
         if not known or varies or self.nominal.KIND >= SWITCHING:

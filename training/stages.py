@@ -16,8 +16,8 @@ from eventsim.training.cache import MEMORY, TeacherCache
 from eventsim.training.cachewriter import Show, cached
 from eventsim.training.dataset import Dataset
 from eventsim.training.encode import Encoder
-from eventsim.training.fit import Fitted, check_fit
-from eventsim.training.gradient import gradient
+from eventsim.training.fit import Fitted
+from eventsim.training.fit_checks import check_fit
 from eventsim.training.layer import Params
 from eventsim.training.lessons import Online
 from eventsim.training.model import Model
@@ -26,9 +26,6 @@ from eventsim.training.plan import FitConfig
 from eventsim.training.predict import accuracy, predict
 from eventsim.training.recipe import Asked, Recipe, Stage
 from eventsim.training.teachers import ModelTeacher
-
-_FEW = 2
-"""Samples that a training is tried with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,20 +96,6 @@ class Task:
         check_fit(self.model, self.start, dataset, self.encoder, self.objective, self.config, lessons)
         if self.asked is not None:
             Online(self.speaking(self.start)[0], dataset, self.asked.seen(), self.asked.kept())
-        ids, encoder = dataset.train[:_FEW], self.encoder
-        signal, labels = encoder(encoder.prepare(dataset.x[ids]), ids, 1), dataset.labels[ids]
-        taught = None if lessons is None else lessons.batch(ids)
-        gradient(
-            self.model,
-            self.start,
-            signal,
-            labels,
-            self.objective,
-            taught,
-            ticks=encoder.ticks,
-            method=self.config.method,
-            done=0.5,  # where no ramp has set in too little, or too far, to show what does not fit
-        )
 
     def results(self, fitted: Fitted, dataset: Dataset, workers: Workers) -> dict[str, Any]:
         """What was reached, without times."""
