@@ -192,7 +192,7 @@ def _soft_kept(way, reached, threshold, reset, slope):
     """Derivative of the position after a soft reset by the one before."""
     f, apart = type(reached), threshold - reset
     least = below(f(math.inf), threshold, reset)
-    stuck = way.limited and min(reached, way.most * threshold) - apart >= least
+    stuck = way.limited and reached - apart >= least
     return way.none if stuck else f(1.0) - way.attached * slope * apart
 
 

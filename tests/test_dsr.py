@@ -59,6 +59,17 @@ def test_every_layer_goes_the_same_one_step_as_in_ratebp(name):
     assert all(np.isfinite(value).all() and value.any() for value in one.params.values())
 
 
+def test_the_authors_gradient_is_divided_by_the_ticks():
+    model = NETS["dense"]
+    params, (x, labels) = moving(model, 0), batch(model, 0, 4)
+    exact, author = (
+        gradient(model, params, x, labels, CrossEntropy(), method="dsr", scale=scale).params
+        for scale in ("exact", "author")
+    )
+    for name, value in exact.items():
+        assert author[name] == pytest.approx(value / 4, rel=1e-12, abs=1e-15)
+
+
 def test_one_tick_is_refused():
     model = Model([Dense(4, 3), Spiking(IF()), Dense(3, 2)], (4,))
     with pytest.raises(ConfigError, match="of several ticks"):

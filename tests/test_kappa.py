@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from eventsim import IF, LIF, MTJ, DomainWall, Variation
+from eventsim import IF, LIF, MTJ, Devices, DomainWall, Variation
 from eventsim.kernels.spiking import time_mean
 from eventsim.training.layer import Mode
 from eventsim.training.signal import Signal
@@ -44,9 +44,10 @@ def test_kappa_is_the_sum_of_what_backpropagation_gives_each_tick(neuron, surrog
 
 
 @models
-@given(resets, surrogates, st.booleans(), st.integers(1, 8), seeds())
-def test_spikes_kappa_and_gradient_are_those_of_the_textbook(model, reset, surrogate, detach, ticks, seed):
-    neuron, drive = model(**reset), drives(seed, ticks)
+@given(resets, st.sampled_from([0.0, 0.5, 0.9]), surrogates, st.booleans(), st.integers(1, 8), seeds())
+def test_spikes_kappa_and_gradient_are_those_of_the_textbook(model, reset, share, surrogate, detach, ticks, seed):
+    """With a reset to rest, or to a share of the way to the threshold."""
+    neuron, drive = model(**reset, reset=share * model().threshold), drives(seed, ticks)
     layer, grad = Spiking(neuron, surrogate, detach_reset=detach), drives(seed + 1, ticks)
     alpha = layer.alpha
     spikes, kappa = run(layer, drive, "ratebp")
@@ -137,18 +138,30 @@ def test_detaching_the_reset_leaves_it_out():
     assert detached == pytest.approx(run(Spiking(MTJ()), drive[:, :1], "ratebp")[1])
 
 
-@given(neurons(), seeds(), st.booleans())
-def test_a_line_beside_the_values_is_the_drive_that_it_stands_for(neuron, seed, static):
+@given(neurons(), st.sampled_from([(490, 5), (350, 7), (3, 700)]), seeds(), st.booleans())
+def test_a_line_beside_the_values_is_the_drive_that_it_stands_for(neuron, shape, seed, static):
     """Also in a layer of several strips whose last one is shorter, with a line for each tick."""
     rng, ticks = np.random.default_rng(seed % 2**32), 3
-    values = rng.normal(size=(2, 1 if static else ticks, 350, 7))
-    line = rng.normal(1, 0.3, (ticks, 7)), rng.normal(0, 0.3, (ticks, 7))
+    values = rng.normal(size=(2, 1 if static else ticks, *shape))
+    line = rng.normal(1, 0.3, (ticks, shape[1])), rng.normal(0, 0.3, (ticks, shape[1]))
     layer, x = Spiking(neuron), Signal(values, *line)
     drive = np.repeat(x.plain(), ticks // x.plain().shape[1], axis=1).reshape(2, ticks, -1)
     mode = Mode(ticks, "ratebp")
     step, plain = layer.forward({}, x, mode), layer.forward({}, Signal(drive), mode)
     assert np.array_equal(step.signal.values.reshape(drive.shape), plain.signal.values)
     assert np.array_equal(step.kept.kappa.ravel(), plain.kept.kappa.ravel())
+
+
+@given(st.one_of(mtj(), neurons()), surrogates, st.sampled_from(["ratebp", "bptt"]), seeds())
+def test_each_device_is_differentiated_by_itself(neuron, surrogate, method, seed):
+    """Drawn devices side by side, and each of them in a layer of its own: the same bits."""
+    devices, drive = neuron.draw(4, Variation.all(0.05), seed=seed), drives(seed, 4)
+    grad = drives(seed + 1, 4)
+    together = run(Spiking(devices, surrogate), drive, method, grad=grad)
+    for j in range(4):
+        lone = Spiking(Devices(neuron, {name: devices[name][[j]] for name in devices}), surrogate)
+        alone = run(lone, drive[..., [j]], method, grad=grad[..., [j]])
+        assert all(np.array_equal(mine, other[..., [j]]) for mine, other in zip(alone, together, strict=True))
 
 
 @given(neurons(), seeds())

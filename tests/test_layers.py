@@ -13,9 +13,10 @@ from eventsim.training.norm import BatchNorm
 from eventsim.training.pooling import AvgPool, GlobalPool, MaxPool
 from eventsim.training.shaping import Dropout, ReLU
 from eventsim.training.signal import Signal
-from eventsim.training.spiking import Spiking
+from eventsim.training.spiking import SURROGATES, Spiking
 from tests import layer_oracle
-from tests.nets import NETS, batch, differences, moving, net, plain, smooth_gradient, smooth_loss, spiking
+from tests.model_oracle import MOVING
+from tests.nets import NETS, batch, differences, moving, net, plain, rows, smooth_gradient, smooth_loss, spiking
 from tests.strategies import seeds
 
 nets = pytest.mark.parametrize("name", NETS)
@@ -45,6 +46,25 @@ def test_gradients_are_finite_differences(name, ticks, static):
             assert grad.dtype == np.float64
             assert (grad * way).sum() == pytest.approx(slope, rel=1e-6, abs=1e-8), parameter
         assert sum(np.abs(found.params[parameter]).sum() for parameter in wanted) > 1e-3
+        return
+    pytest.fail("kinks everywhere")
+
+
+@pytest.mark.parametrize("surrogate", SURROGATES)
+@pytest.mark.parametrize("reset_mode", ["hard", "soft"])
+@pytest.mark.parametrize("model", MOVING, ids=lambda model: model.__name__)
+def test_gradients_of_every_neuron_reset_and_surrogate_are_finite_differences(model, reset_mode, surrogate):
+    """Two layers of them, the second one with refractory ticks; smooth spikes, as above."""
+    one, two = (spiking(model(reset_mode=reset_mode, refractory=hold), surrogate) for hold in (0, 1))
+    network = rows(one, Dense(6, 6), two)
+    for seed in range(40):
+        params, (x, labels) = moving(network, seed), batch(network, seed, 3)
+        wanted = differences(smooth_loss(network, x, labels, 3), params, seed)
+        if any(abs(near - wide) > 1e-5 * (abs(near) + 1e-3) for _, near, wide in wanted.values()):
+            continue
+        found = smooth_gradient(network, params, x, labels, 3)
+        for name, (way, slope, _) in wanted.items():
+            assert (found.params[name] * way).sum() == pytest.approx(slope, rel=1e-5, abs=1e-8), name
         return
     pytest.fail("kinks everywhere")
 
@@ -104,11 +124,12 @@ def test_the_gradient_passes_straight_through_the_rounding_to_levels(levels, met
     same(gradient(model, params, x, labels, CrossEntropy(), method=method).params, wanted.params)
 
 
-@given(st.sampled_from([1, 2, 3]), st.sampled_from([None, 1, 2]), st.booleans(), seeds())
-def test_pooling_is_that_of_the_loops(size, stride, flat, seed):
-    """Values, and the gradient of their sum."""
+@given(st.sampled_from([1, 2, 3]), st.sampled_from([None, 1, 2]), *[st.booleans()] * 2, seeds())
+def test_pooling_is_that_of_the_loops(size, stride, flat, ties, seed):
+    """Values, and the gradient of their sum, which goes to the first of equals."""
     rng = np.random.default_rng(seed % 2**32)
     x = rng.normal(size=(2, 3, *(() if flat else (6,)), 7, 4))
+    x = np.round(x) if ties else x
     images = x.reshape(6, -1, 7, 4)
     window, step = (1 if flat else size, size), (1 if flat else stride or size, stride or size)
     for layer, kind in ((AvgPool(size, stride), "mean"), (MaxPool(size, stride), "largest")):
@@ -123,11 +144,12 @@ def test_pooling_is_that_of_the_loops(size, stride, flat, seed):
     assert whole == pytest.approx(x.reshape(2, 3, -1, 4).mean(axis=2), rel=1e-12)
 
 
+@pytest.mark.parametrize("places", [6, 130])
 @pytest.mark.parametrize("statistics", ["batch", "tick"])
-def test_batch_norm_is_the_published_formula(statistics):
+def test_batch_norm_is_the_published_formula(statistics, places):
     """In training over the batch; in evaluation by running statistics, which use the unbiased variance."""
     rng, layer = np.random.default_rng(0), BatchNorm(3, statistics)
-    x, gamma, beta = rng.normal(2, 3, (4, 5, 6, 3)), rng.normal(size=3), rng.normal(size=3)
+    x, gamma, beta = rng.normal(2, 3, (4, 5, places, 3)), rng.normal(size=3), rng.normal(size=3)
     params = {"gamma": gamma, "beta": beta, "mean": rng.normal(size=3), "variance": rng.uniform(1, 2, 3)}
     step = layer.forward(params, Signal(x), Mode(5, "bptt"))
     running, parts = (params["mean"], params["variance"]), [x] if statistics == "batch" else list(np.moveaxis(x, 1, 0))

@@ -240,6 +240,12 @@ def test_the_average_is_the_naive_one(seed, decay, steps, kind):
     assert all(np.array_equal(average(params, params, decay, steps)[name], params[name]) for name in params)
 
 
+@pytest.mark.parametrize(("steps", "wanted"), [(0, 9 / 10), (8, 1 / 2), (98, 9 / 108), (10**6, 0.001)])
+def test_the_average_forgets_its_start_soon(steps, wanted):
+    """From 0 towards 1, with a decay of 0.999 in the end."""
+    assert average({"a": np.zeros(1)}, {"a": np.ones(1)}, 0.999, steps)["a"][0] == pytest.approx(wanted)
+
+
 def test_averages_of_something_else_are_refused():
     with pytest.raises(ConfigError, match="does not fit"):
         average({"a": np.zeros(3)}, {"b": np.zeros(3)}, 0.9, 0)

@@ -98,13 +98,13 @@ def test_the_scale_is_left_alone_for_backpropagation_through_time():
     assert np.array_equal(flat(author), flat(exact))
 
 
-@given(st.sampled_from(["batch", "tick", "last"]), st.integers(1, 5), seeds())
-def test_batch_norm_of_rates_goes_through_mean_and_variance_of_the_rates(statistics, ticks, seed):
+@given(st.sampled_from(["batch", "tick", "last"]), st.integers(1, 5), st.sampled_from([6, 130]), seeds())
+def test_batch_norm_of_rates_goes_through_mean_and_variance_of_the_rates(statistics, ticks, places, seed):
     """With the statistics of the spiking pass; those of single ticks become their mean and their harmonic mean."""
     rng, layer = np.random.default_rng(seed % 2**32), BatchNorm(3, statistics)
-    x = rng.normal(1, 2, (4, ticks, 6, 3)) + rng.normal(0, 1, (ticks, 1, 3))
+    x = rng.normal(1, 2, (4, ticks, places, 3)) + rng.normal(0, 1, (ticks, 1, 3))
     grad, params = (
-        rng.normal(size=(4, 1, 6, 3)),
+        rng.normal(size=(4, 1, places, 3)),
         {name: row.astype(float) for name, row in layer.initial(0, "").items()},
     )
     params["gamma"] = rng.normal(size=3)
@@ -133,6 +133,27 @@ def test_largest_of_windows_are_routed_by_rate_or_by_time(ticks, seed):
     by_tick = layer_oracle.pool(x.reshape(-1, 4, 4, 3), (2, 2), (2, 2), "largest")[1].reshape(x.shape)
     assert found["rate"] == pytest.approx(spread * by_rate, rel=1e-12)
     assert found["time"] == pytest.approx(spread * by_tick.mean(axis=1), rel=1e-6)
+
+
+@given(st.sampled_from([(2, None), (3, 1), (2, 3), (3, 2)]), *[st.booleans()] * 2, st.integers(1, 6), seeds())
+def test_windows_that_overlap_add_up_what_they_route(window, flat, ties, ticks, seed):
+    """In images and series, to the first of equals; of a gradient of one in every place."""
+    rng = np.random.default_rng(seed % 2**32)
+    x = rng.normal(size=(2, ticks, *(() if flat else (6,)), 7, 3))
+    x = np.round(x) if ties else x
+    size, stride = window[0], window[1] or window[0]
+    shape, step = ((1, size), (1, stride)) if flat else ((size, size), (stride, stride))
+    wanted = {
+        "rate": layer_oracle.pool(x.mean(axis=1).reshape(2, -1, 7, 3), shape, step, "largest")[1],
+        "time": layer_oracle.pool(x.reshape(2 * ticks, -1, 7, 3), shape, step, "largest")[1],
+    }
+    wanted["time"] = wanted["time"].reshape(2, ticks, -1, 7, 3).mean(axis=1)
+    for router, shares in wanted.items():
+        layer, mode = MaxPool(*window, router=router), Mode(ticks, "ratebp")
+        done = layer.forward({}, Signal(x), mode)
+        grad = np.ones_like(done.signal.values[:, :1])
+        found = layer.backward({}, done.kept, grad, mode, True).grad
+        assert found.reshape(shares.shape) == pytest.approx(shares, rel=1e-6)
 
 
 @pytest.mark.parametrize("name", NETS)
