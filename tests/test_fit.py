@@ -318,7 +318,7 @@ def test_a_step_is_tried_before_the_first_one(digits, tmp_path):
     assert not (tmp_path / "64").exists()
 
 
-@pytest.mark.parametrize("schedule", [lambda done: 1.0, math.cos, partial(max, 0.5)], ids=str)
+@pytest.mark.parametrize("schedule", [lambda done: 1.0, math.cos, partial(max, 0.5)], ids=["lambda", "cos", "partial"])
 def test_what_cannot_be_gone_on_with_is_not_begun(digits, tmp_path, schedule):
     """A training with a function could not tell it from another one when it is to go on."""
     model, config = relu_mlp((64, 10)), FitConfig(1, schedule=schedule)
