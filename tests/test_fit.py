@@ -337,3 +337,11 @@ def test_samples_that_are_none_are_not_predicted(digits, given):
     model = relu_mlp((64, 10))
     with pytest.raises((DataError, ConfigError)):
         predict(model, model.initial(0), digits, **{"ids": digits.test, "encoder": Direct(), **given})
+
+
+@pytest.mark.parametrize("shapes", [((0, 3), 0), ((4, 3), 1), ((4, 3), ()), ((4,), 4), ((4, 0), 4)], ids=str)
+def test_an_accuracy_needs_a_row_of_logits_for_each_label(shapes):
+    logits, labels = (np.zeros(shape, int) for shape in shapes)
+    with pytest.raises(DataError, match="shape"):
+        accuracy(logits, labels)
+    assert accuracy(np.array([[0.0, 1], [2, 0]]), np.array([1, 1])) == 0.5

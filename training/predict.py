@@ -73,5 +73,30 @@ def _checked(ids: NDArray[np.int64], samples: int) -> NDArray[np.int64]:
 
 
 def accuracy(logits: Array, labels: NDArray[np.int64]) -> float:
-    """Share of rows whose largest logit is that of the label."""
+    """Share of samples whose largest logit is that of the label.
+
+    Parameters
+    ----------
+    logits : array of float, shape (n, classes)
+    labels : array of int, shape (n,)
+        Class of each.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    Raises
+    ------
+    DataError
+        No sample, or not a row of logits for each label.
+    """
+    logits, labels = as_array(logits), as_array(labels)
+    if logits.ndim != 2 or not logits.size or labels.shape != logits.shape[:1]:
+        raise DataError(
+            "No accuracy can be told from these.",
+            given=f"logits of shape {logits.shape}, labels of shape {labels.shape}",
+            expected="logits of shape (n, classes), labels of shape (n,), n at least 1",
+            repair="accuracy(predict(model, params, dataset, dataset.test, encoder), dataset.labels[dataset.test])",
+        )
     return float((logits.argmax(axis=1) == labels).mean())
