@@ -161,7 +161,9 @@ def test_unknown_experiments_are_refused_with_the_known_ones():
 BAD = [
     ('title = "Small"', "", "title"),
     ('title = "Small"', 'titel = "Small"', "titel"),
-    ("published = 70.0", 'published = "good"', r"row\.0\.published"),
+    ("published = 70.0", 'published = "good"', r'given: *row\.0\.published = "good"\n'),
+    ("published = 70.0", "published = 700", r"row\.0\.published"),
+    ('label = "teacher"', 'label = " "', r"row\.0\.label"),
     ('stage = "teacher"\ncase', 'stage = "master"\ncase', r"row\.0\.stage.*teacher, plain, distilled"),
     ('baseline = "plain"', 'baseline = "plane"', r"row\.1\.baseline"),
     ('test = "part"', 'test = "parts"', r"row\.2\.test"),

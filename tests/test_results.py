@@ -118,6 +118,13 @@ def test_other_files_are_refused_and_stay(tmp_path, content):
     assert path.read_bytes() == content.encode("latin-1")
 
 
+def test_a_damaged_line_is_named_with_its_repair(tmp_path):
+    path = tmp_path / "results.jsonl"
+    path.write_text(f"{HEAD}\n{LINE}\n{LINE[:-9]}")
+    with pytest.raises(ResultsError, match=r"(?s)line 3.*repair: *correct line 3 or delete it, or name another"):
+        ResultsFile(path)
+
+
 def test_other_endings_are_refused(tmp_path):
     with pytest.raises(ResultsError, match=r"(?s)results\.md.*\.jsonl"):
         ResultsFile(tmp_path / "results.md")

@@ -24,22 +24,23 @@ _BEFORE = ("teacher", "start")
 FOLDER = "experiments"
 """Of the package, where the experiments are."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 class Row(Table):
     """A line of a table: a stage, and what is said of it."""
 
     stage: str
-    label: str
+    label: str = Field(pattern=r"\S")
     case: str = ""
-    published: float | None = None
-    """Accuracy in percent."""
+    published: Percent | None = None
+    """Accuracy."""
     baseline: str | None = None
     """Stage whose mean accuracy this one is to exceed."""
     test: str = ""
     """Name of a further test set; that of the data if left out."""
-    quick_minimum: float | None = None
-    """Accuracy in percent that the quick form reaches, and a broken program does not."""
+    quick_minimum: Percent | None = None
+    """Accuracy that the quick form reaches, and a broken program does not."""
 
 
 class Case(Table):

@@ -158,7 +158,10 @@ def checked(table: dict[str, Any]) -> Recipe:
 
 def faults_of(what: str, table: dict[str, Any], error: ValidationError) -> ConfigError:
     """What is said of a table that is not usable: every fault, by its path."""
-    faults = [(place_of(one), one["msg"]) for one in error.errors()]
+    found = [(place_of(one), one["msg"]) for one in error.errors()]
+    # A list is short only for want of its faulty entries, which are named themselves.
+    inner = {tuple(path[:depth]) for path, _ in found for depth in range(len(path))}
+    faults = [(path, text) for path, text in found if tuple(path) not in inner]
     return ConfigError(
         f"The {what} is not usable.",
         given="; ".join(f"{'.'.join(path)} = {_at(table, path)}" for path, _ in faults),

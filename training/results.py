@@ -139,18 +139,20 @@ class ResultsFile:
                 result = Result.model_validate(frozen(json.loads(line)))
             except (ValueError, ValidationError) as cause:
                 said = str(cause).replace("\n", " ")[:200]
-                raise self._refused(f"{self.path}, line {number}: {said}") from None
+                raise self._refused(f"{self.path}, line {number}: {said}", number) from None
             if result.key in found:
-                raise self._refused(f"{self.path}, line {number}: seed {result.seed} of {result.stage} once more")
+                said = f"seed {result.seed} of {result.stage} once more"
+                raise self._refused(f"{self.path}, line {number}: {said}", number)
             found[result.key] = result
         return [*found.values()]
 
-    def _refused(self, given: str) -> ResultsError:
+    def _refused(self, given: str, line: int | None = None) -> ResultsError:
+        correct = "" if line is None else f"correct line {line} or delete it, or "
         return ResultsError(
             "The results file is not usable.",
             given=given,
             expected=f"{ENDING}, beginning with {json.dumps(HEADER)}, then a result in each line and none twice",
-            repair="name another with --results; this one was left as it is",
+            repair=f"{correct}name another with --results; this one was left as it is",
         )
 
     def claim(self) -> None:
