@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ SYMBOLS = {symbol: label for label, symbols in enumerate(["NLRej", "AaJS", "VE",
 """Classes N, S, V, F, Q of AAMI (ANSI/AAMI EC57) of the symbols of PhysioNet; other symbols are no beats."""
 LEADS = ("MLII", "V5")
 """The lead that is taken: the first of these that a record has. 102 and 104 have no MLII."""
+WHOLE = "a whole record of .dat, .hea and .atr"
 
 
 class Cut(NamedTuple):
@@ -65,6 +67,23 @@ def read_record(path: Path) -> Cut:
 
 def _read(path: Path) -> tuple[Any, Any]:
     """Signals and annotations."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of what wfdb itself uses
+        wfdb = _library(path)
+        header, signals, annotations = (path.with_suffix(suffix) for suffix in (".hea", ".dat", ".atr"))
+        for file in (header, signals, annotations):
+            if not file.is_file():
+                raise damaged(file, "missing", WHOLE)
+        name = str(path.absolute())
+        _whole(header, wfdb.rdheader, name)
+        record = _whole(signals, wfdb.rdrecord, name, physical=False)
+        # Annotations end with a word of zeros; the library takes those of a file without it for all that there are.
+        if not annotations.read_bytes().endswith(bytes(2)):
+            raise damaged(annotations, f"{annotations.stat().st_size} bytes, cut off", WHOLE)
+        return record, _whole(annotations, wfdb.rdann, name, "atr")
+
+
+def _library(path: Path) -> Any:
     try:
         import wfdb
     except ImportError:
@@ -74,13 +93,12 @@ def _read(path: Path) -> tuple[Any, Any]:
             expected="the extra ecg, which reads them, or mitbih_beats.npz",
             repair="pip install 'eventsim-mtj[ecg]'",
         ) from None
-    for suffix in (".hea", ".dat", ".atr"):
-        if not path.with_suffix(suffix).is_file():
-            raise damaged(path.with_suffix(suffix), "missing", "a record of .dat, .hea and .atr")
-    name = str(path.absolute())
+    return wfdb
+
+
+def _whole(file: Path, read: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """What the library reads, or the name of the file that it cannot read."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of what wfdb itself uses
-            return wfdb.rdrecord(name, physical=False), wfdb.rdann(name, "atr")
+        return read(*arguments, **options)
     except Exception as cause:  # whatever the library says of a damaged file
-        raise damaged(path.with_suffix(".hea"), f"wfdb: {cause!r}", "a whole record of .dat, .hea and .atr") from None
+        raise damaged(file, f"wfdb: {cause!r}", WHOLE) from None
