@@ -60,9 +60,10 @@ def split(name: str, order: Samples, test: Samples, default: int, sizes: Sizes) 
     left = len(order) - validation
     wanted = (left if sizes.train is None else sizes.train, validation, len(test) if sizes.test is None else sizes.test)
     if min(wanted) < 1 or wanted[0] > left or wanted[2] > len(test):
+        train = "the rest" if sizes.train is None else sizes.train
         raise ConfigError(
             f"The split of {name} cannot be had.",
-            given=", ".join(f"{part} {n}" for part, n in zip(Split._fields, wanted, strict=True)),
+            given=f"train {train}, validation {validation}, test {wanted[2]}",
             expected=f"at least one of each, {len(order)} for training and validation together, {len(test)} for test",
             repair="ask for fewer",
         )
