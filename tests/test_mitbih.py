@@ -144,6 +144,8 @@ def flipped(content):
         (".dat", lambda content: content[:-300], r"207\.dat: wfdb"),
         (".hea", lambda content: content.replace(b"MLII", b"V2"), r"leads \['V2'\]"),
         (".hea", lambda content: b"?", r"207\.hea: wfdb"),
+        (".hea", lambda content: content.split(b"\n")[0], r"207\.hea: no checksum"),
+        (".hea", lambda content: b" ".join(content.split(b" ")[:-4]) + b"\n", r"207\.hea: no checksum"),
         (".atr", lambda content: b"", r"207\.atr: 0 bytes, cut off"),
         (".atr", lambda content: content[:20], r"207\.atr: 20 bytes, cut off"),
         (".atr", lambda content: b"\xff" + content, r"207\.atr: wfdb"),

@@ -75,7 +75,10 @@ def _read(path: Path) -> tuple[Any, Any]:
             if not file.is_file():
                 raise damaged(file, "missing", WHOLE)
         name = str(path.absolute())
-        _whole(header, wfdb.rdheader, name)
+        said = _whole(header, wfdb.rdheader, name)
+        columns = (said.checksum, said.adc_gain, said.baseline)
+        if any(column is None or None in column for column in columns):
+            raise damaged(header, "no checksum, gain or baseline of a signal, cut off", WHOLE)
         record = _whole(signals, wfdb.rdrecord, name, physical=False)
         # Annotations end with a word of zeros; the library takes those of a file without it for all that there are.
         if not annotations.read_bytes().endswith(bytes(2)):
