@@ -145,6 +145,20 @@ def test_damaged_archives_are_refused(tree, tmp_path):
         load("nmnist", tmp_path)
 
 
+def test_archives_that_end_before_their_end_are_refused(tree, tmp_path):
+    path = archived(tree, tmp_path / "nmnist.tar.xz")
+    content = lzma.decompress(path.read_bytes())
+    with tarfile.open(path) as archive:
+        last = archive.getmembers()[-1]
+    path.unlink()
+    path = path.with_name("nmnist.tar")
+    broken = content[: last.offset] + b"?" + content[last.offset + 1 :]
+    for damaged in (content[: last.offset], content[: last.offset + 200], content[: last.offset_data + 512], broken):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match="damaged"):
+            load("nmnist", tmp_path)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

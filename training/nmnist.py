@@ -85,6 +85,10 @@ class _Files:
         try:
             with tarfile.open(self.path) as archive:
                 members = [member for member in archive if member.isfile() and _NAME.search(member.name)]
+                # The library takes a damaged header for the end. Behind the true one are zeros, and checksums.
+                rest = archive.fileobj.read(-1) if archive.fileobj else b""
+                if len(rest) < tarfile.BLOCKSIZE or any(rest):
+                    raise tarfile.ReadError("it ends before its end")
                 contents = (found.read() for found in map(archive.extractfile, members) if found is not None)
                 yield [member.name for member in members], contents
         except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError) as cause:
