@@ -1,12 +1,13 @@
 """Reproduction: every variant and seed has its lines; killed, continued or moved elsewhere they are the same."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from eventsim.cli import main
-from eventsim.errors import CheckpointError, ConfigError, NetworkError, OutputError, ResultsError
-from eventsim.training import load, reproduce
+from eventsim.errors import CheckpointError, ConfigError, DataError, NetworkError, OutputError, ResultsError
+from eventsim.training import load, reproduce, tested
 from eventsim.training.experiment import experiment, known
 from eventsim.training.page import current, write_page
 from eventsim.training.reproduce import RunOptions
@@ -160,6 +161,47 @@ def test_a_stage_that_the_engine_cannot_simulate_is_refused_before_anything_is_t
     lame = experiment(str(written(tmp_path, 'type = "mtj_mlp", sizes = [64, 12, 10], levels = 16', real)))
     with pytest.raises(NetworkError, match=r"stage\.1, plain: .*\n.*real"):
         run(lame, TWO, tmp_path / "runs", tmp_path / "results.jsonl")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("changes", ["data.train = 100", "data.validation = 200"])
+def test_a_further_test_set_with_other_samples_in_training_is_refused_before_anything_is_trained(tmp_path, changes):
+    lame = experiment(str(written(tmp_path, "data.test = 50", changes)))
+    with pytest.raises(DataError, match=r"(?s)test set part is another.*300 for validation.*not name, split"):
+        run(lame, TWO, tmp_path / "runs", tmp_path / "results.jsonl")
+    assert not (tmp_path / "runs").exists()
+
+
+def other_digits(monkeypatch, **fields):
+    """Further test sets that differ from the digits at hand."""
+    usual = tested.load
+    monkeypatch.setattr(tested, "load", lambda **given: replace(usual(**given), **fields))
+
+
+@pytest.mark.parametrize("fields", [{"image": (4, 16)}, {"image": (4, 8), "ticks": 2}])
+def test_a_further_test_set_of_another_kind_is_refused_before_anything_is_trained(small, tmp_path, monkeypatch, fields):
+    other_digits(monkeypatch, **fields)
+    with pytest.raises(DataError, match=r"test set part is another"):
+        run(small, TWO, tmp_path / "runs", tmp_path / "results.jsonl")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_further_test_set_with_another_class_is_refused_before_anything_is_trained(small, tmp_path, monkeypatch):
+    digits = load("digits")
+    labels = digits.labels.copy()
+    labels[digits.test[0]] = 10
+    other_digits(monkeypatch, labels=labels)
+    with pytest.raises(DataError, match=r"(?s)test set part is another.*11 classes.*10 classes"):
+        run(small, TWO, tmp_path / "runs", tmp_path / "results.jsonl")
+
+
+def test_a_further_test_set_that_an_encoder_refuses_is_named_with_the_stage(small, tmp_path, monkeypatch):
+    def refuse(*given):
+        raise DataError("No.", given="these", expected="others", repair="change them")
+
+    monkeypatch.setattr(tested, "predict", refuse)
+    with pytest.raises(DataError, match=r"stage\.1, plain: further test set part: No"):
+        run(small, TWO, tmp_path / "runs", tmp_path / "results.jsonl")
     assert not (tmp_path / "runs").exists()
 
 

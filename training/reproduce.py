@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,15 +14,14 @@ from eventsim.errors import ConfigError
 from eventsim.keys import SEED_LIMIT
 from eventsim.parallel import check_threads
 from eventsim.progress import Progress, silent
-from eventsim.training.data import load
 from eventsim.training.dataset import Dataset
 from eventsim.training.experiment import Case, Experiment, known
-from eventsim.training.inherit import merged
 from eventsim.training.outcome import on_engine, outcome
 from eventsim.training.recipe import Recipe
 from eventsim.training.results import Result, ResultsFile
 from eventsim.training.run import Done, check_folder, run_recipe
 from eventsim.training.stages import naming, tasks
+from eventsim.training.tested import check_fits, check_kept, changed
 
 
 @dataclass(frozen=True)
@@ -120,11 +119,6 @@ def reproduce(
     return [result for run in runs for result in run.found()]
 
 
-def _with(recipe: Recipe, changes: Mapping[str, Any], data: Path | None) -> Dataset:
-    """The data set of a recipe, with changes."""
-    return load(folder=data, **merged(recipe.data.model_dump(exclude_unset=True), changes))
-
-
 @dataclass(frozen=True)
 class _Run:
     """A variant with a seed."""
@@ -195,7 +189,7 @@ class _Run:
         """A stage, measured."""
         plan, name = self.experiment.plan, done.task.name
         key = dict(zip(Result.KEY, self.key(recipe, name), strict=True))
-        tests = {test.name: partial(_with, recipe, test.data, self.data) for test in self.experiment.tests(name)}
+        tests = {test.name: partial(changed, recipe, test, self.data) for test in self.experiment.tests(name)}
         asked = {"chips": name in plan.chips, "quick": self.options.quick}
         found = outcome(done, tests, self.seed, self.threads, **asked)
         given = recipe.data.model_dump(exclude_unset=True)
@@ -209,9 +203,15 @@ def _check(runs: Sequence[_Run], dataset: Dataset, out: Path) -> None:
     for run in runs:
         check_folder(run.folder(out), run.recipe(run.missing()), dataset)
     for run in runs[:1]:
-        recipe = run.recipe()
-        for i, task in enumerate(tasks(recipe, dataset)):
+        recipe, experiment = run.recipe(), run.experiment
+        made = tasks(recipe, dataset)
+        for i, task in enumerate(made):
             with naming(i, task.name):
                 on_engine(task, task.start, dataset, run.threads, quick=run.options.quick)
-        for test in run.experiment.plan.test:
-            _with(recipe, test.data, run.data)
+        for test in experiment.plan.test:
+            other = changed(recipe, test, run.data)
+            check_kept(test.name, dataset, other)
+            for i, task in enumerate(made):
+                if test in experiment.tests(task.name):
+                    with naming(i, task.name):
+                        check_fits(test.name, task, other)
