@@ -166,6 +166,7 @@ BAD = [
     ('label = "teacher"', 'label = " "', r"row\.0\.label"),
     ('stage = "teacher"\ncase', 'stage = "master"\ncase', r"row\.0\.stage.*teacher, plain, distilled"),
     ('baseline = "plain"', 'baseline = "plane"', r"row\.1\.baseline"),
+    ('baseline = "plain"', 'baseline = "distilled"', r"row\.1\.baseline = 'distilled'.*another stage"),
     ('test = "part"', 'test = "parts"', r"row\.2\.test"),
     ('case = "few"', 'case = "fewer"', r"row\.3\.case"),
     ('name = "part"', 'name = "part"\ndata.test = 40\n\n[[test]]\nname = "part"', "names that differ"),

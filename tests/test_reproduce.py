@@ -164,6 +164,13 @@ def test_a_stage_that_the_engine_cannot_simulate_is_refused_before_anything_is_t
     assert not (tmp_path / "runs").exists()
 
 
+def test_chips_of_a_stage_without_neurons_are_refused_before_anything_is_trained(tmp_path):
+    lame = experiment(str(written(tmp_path, 'chips = ["distilled"]', 'chips = ["distilled", "teacher"]')))
+    with pytest.raises(ConfigError, match=r"(?s)stage\.0, teacher: .*neurons.*leave teacher out of chips"):
+        run(lame, TWO, tmp_path / "runs", tmp_path / "results.jsonl")
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize("changes", ["data.train = 100", "data.validation = 200"])
 def test_a_further_test_set_with_other_samples_in_training_is_refused_before_anything_is_trained(tmp_path, changes):
     lame = experiment(str(written(tmp_path, "data.test = 50", changes)))

@@ -266,6 +266,8 @@ def _misfits(found: Experiment) -> Iterator[tuple[str, str]]:
         ):
             if name not in there:
                 yield f"row.{i}.{key}: one of {', '.join(filter(None, there))}", f"row.{i}.{key} = {name!r}"
+        if row.baseline == row.stage:
+            yield f"row.{i}.baseline: another stage than that of the row", f"row.{i}.baseline = {row.baseline!r}"
     for place, names, there in (
         ("chips", plan.chips, stages),
         ("quick.stages", plan.quick.stages, stages),

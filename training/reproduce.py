@@ -207,7 +207,14 @@ def _check(runs: Sequence[_Run], dataset: Dataset, out: Path) -> None:
         made = tasks(recipe, dataset)
         for i, task in enumerate(made):
             with naming(i, task.name):
-                on_engine(task, task.start, dataset, run.threads, quick=run.options.quick)
+                engine = on_engine(task, task.start, dataset, run.threads, quick=run.options.quick)
+                if engine is None and task.name in experiment.plan.chips:
+                    raise ConfigError(
+                        "A stage without neurons cannot be put on drawn chips.",
+                        given=f"chips: {', '.join(experiment.plan.chips)}",
+                        expected="stages of spiking neurons",
+                        repair=f"leave {task.name} out of chips",
+                    )
         for test in experiment.plan.test:
             other = changed(recipe, test, run.data)
             check_kept(test.name, dataset, other)
