@@ -10,7 +10,7 @@ from eventsim.errors import ConfigError, DataError
 from eventsim.training import cifar, images, load
 from tests.data_cases import pictures, residual, write_idx, write_npz
 
-ROWS = 12
+ROWS = 100
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,7 @@ def test_idx_files(tmp_path, monkeypatch, name, place, files, packed):
 def write_binary(folder, kinds, names, rows):
     """Files as CIFAR has them: labels, then the channels; gives images and labels."""
     folder.mkdir(parents=True)
-    found = [pictures(n, kinds=min(kinds), seed=i) for i, n in enumerate(rows)]
+    found = [(pictures(n, seed=i)[0], (np.arange(n) % max(kinds)).astype(np.uint8)) for i, n in enumerate(rows)]
     for name, (pixels, labels) in zip(names, found, strict=True):
         content = [
             bytes([label % kind for kind in kinds]) + p.tobytes() for p, label in zip(pixels, labels, strict=True)
@@ -59,13 +59,13 @@ def test_the_binary_files_of_cifar10(tmp_path):
     pixels, labels = write_binary(tmp_path / "cifar-10-batches-bin", (10,), cifar.BINARY, [ROWS] * 6)
     made = load("cifar10", tmp_path)
     assert made.image == (32, 32, 3)
-    for i in (0, 17, 6 * ROWS - 1):
+    for i in (0, 117, 6 * ROWS - 1):
         for c in range(3):
             wanted = pixels[i, c] / np.float32(255)
             assert np.array_equal(made.x[i].reshape(32, 32, 3)[..., c], wanted)
     assert np.array_equal(made.labels, labels)
     assert made.test.tolist() == list(range(5 * ROWS, 6 * ROWS))
-    assert (len(made.train), len(made.validation)) == (5 * ROWS - 6, 6)
+    assert (len(made.train), len(made.validation)) == (450, 50)
 
 
 @pytest.mark.parametrize(("labels", "classes"), [("fine", 100), ("coarse", 20)])
@@ -73,7 +73,7 @@ def test_the_binary_files_of_cifar100(tmp_path, labels, classes):
     folder = tmp_path / "cifar-100-binary"
     write_binary(folder, (20, 100), ("train.bin", "test.bin"), [5 * ROWS, ROWS])
     table = np.fromfile(folder / "train.bin", np.uint8).reshape(5 * ROWS, 3074)
-    table[:, 1] = np.arange(5 * ROWS) + 40
+    table[:, 1] = (np.arange(5 * ROWS) + 40) % 100
     table.tofile(folder / "train.bin")
     made = load("cifar100", tmp_path, labels=labels)
     assert np.array_equal(made.labels[: 5 * ROWS], table[:, 1 if labels == "fine" else 0])
@@ -144,6 +144,27 @@ def test_files_of_cifar_of_another_size_or_with_other_labels_are_refused(tmp_pat
     path.unlink()
     with pytest.raises(DataError, match=rf"no {names[-1]}"):
         load(name, tmp_path / "files")
+
+
+def test_a_file_of_cifar_in_the_place_of_another_is_refused(tmp_path):
+    folder = tmp_path / "cifar-10-batches-bin"
+    write_binary(folder, (10,), cifar.BINARY, [ROWS] * 6)
+    paths = [folder / cifar.BINARY[i] for i in (1, 5)]
+    tables = [np.fromfile(path, np.uint8).reshape(ROWS, 3073) for path in paths]
+    tables[0][:3, 0] = 9  # as in the published files, no batch for itself has as many of each
+    tables[0].tofile(paths[0])
+    path = folder / "data_batch_3.bin"
+    table = np.fromfile(path, np.uint8).reshape(ROWS, 3073)
+    table[[9, 19, 29], 0] = 0, 1, 2
+    table.tofile(path)
+    assert len(load("cifar10", tmp_path).labels) == 6 * ROWS
+    tables[0].tofile(paths[1])
+    with pytest.raises(DataError, match=r"(?s)damaged.*9 to 13 images of a kind in test_batch\.bin"):
+        load("cifar10", tmp_path)
+    tables[1].tofile(paths[1])
+    tables[1].tofile(paths[0])
+    with pytest.raises(DataError, match=r"(?s)damaged.*47 to 51 images of a kind in data_batch_1\.bin, .*_5\.bin"):
+        load("cifar10", tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from eventsim.training.dataset import Dataset
-from eventsim.training.files import Place, damaged, read_npz
+from eventsim.training.files import Place, content, damaged, read_npz
 from eventsim.training.noise import Where, check_where, gaussian, noisy
 from eventsim.training.splits import Sizes, shuffled, split
 
@@ -77,7 +77,7 @@ def _cifar10(folder: Path | None, jpeg: bool, sizes: Sizes) -> Dataset:
     """CIFAR-10 from whichever files are there, without noise."""
     if not jpeg and CIFAR10.find(folder, *BINARY) is not None:
         paths = [CIFAR10.needed(folder, name) for name in BINARY]
-        return _dataset(CIFAR10, [_binary(path, ROWS, (10,), 0) for path in paths], sizes)
+        return _even(_dataset(CIFAR10, [_binary(path, ROWS, (10,), 0) for path in paths], sizes), paths)
     if CIFAR10.find(folder, *NPZ) is None:
         _refuse_pickles(CIFAR10, folder, "cifar-10-batches-py/data_batch_1", "data_batch_1")
         if not jpeg:
@@ -105,7 +105,7 @@ def cifar100(
     paths = [CIFAR100.needed(folder, name) for name in ("train.bin", "test.bin")]
     which = 1 if labels == "fine" else 0
     parts = [_binary(path, n, (20, 100), which) for path, n in zip(paths, (5 * ROWS, ROWS), strict=True)]
-    return _dataset(CIFAR100, parts, Sizes(train, validation, test))
+    return _even(_dataset(CIFAR100, parts, Sizes(train, validation, test)), paths)
 
 
 def _refuse_pickles(place: Place, folder: Path | None, *names: str) -> None:
@@ -123,12 +123,23 @@ def _binary(path: Path, rows: int, kinds: tuple[int, ...], which: int) -> Part:
         raise damaged(path, f"{path.stat().st_size} bytes", expected)
 
     def read() -> tuple[Images, Images]:
-        table = np.fromfile(path, np.uint8).reshape(-1, size)
+        table = np.frombuffer(content(path), np.uint8).reshape(-1, size)
         if len(table) != rows or (table[:, : len(kinds)] >= kinds).any():
             raise damaged(path, "labels that there are not", expected)
         return table[:, len(kinds) :].reshape(-1, 3, 32, 32), table[:, which].copy()
 
     return rows, read
+
+
+def _even(dataset: Dataset, paths: list[Path]) -> Dataset:
+    """The data set of all binary files, if each label is as frequent as any other: else one may be a copy of another."""
+    for labels, files in ((dataset.labels[:-ROWS], paths[:-1]), (dataset.labels[-ROWS:], paths[-1:])):
+        counts = np.bincount(labels)
+        if counts.min() < counts.max():
+            names = ", ".join(path.name for path in files)
+            given = f"{counts.min()} to {counts.max()} images of a kind in {names}"
+            raise damaged(files[0].parent, given, "as many of each kind, as were published")
+    return dataset
 
 
 def _packed(path: Path) -> Part:
@@ -152,8 +163,8 @@ def _lossless(arrays: dict[str, Any]) -> Images:
 
 def _jpeg(arrays: dict[str, Any]) -> Images:
     """Images from JPEG files, one after the other."""
-    content, ends = arrays["bytes"].tobytes(), arrays["offsets"]
-    files = (content[a:b] for a, b in pairwise(ends))
+    joined, ends = arrays["bytes"].tobytes(), arrays["offsets"]
+    files = (joined[a:b] for a, b in pairwise(ends))
     return np.stack([np.asarray(Image.open(io.BytesIO(file)).convert("RGB")).transpose(2, 0, 1) for file in files])
 
 

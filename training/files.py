@@ -14,6 +14,9 @@ from eventsim.errors import DataError
 from eventsim.training.publishers import DOWNLOADS
 
 
+_LARGEST = float(np.finfo(np.float32).max)
+
+
 class Place(NamedTuple):
     """Where a data set is looked for.
 
@@ -95,22 +98,41 @@ def damaged(path: Path, given: object, expected: str) -> DataError:
     )
 
 
+def content(path: Path) -> bytes:
+    """All bytes of a file."""
+    try:
+        return path.read_bytes()
+    except OSError as cause:  # no permission, a folder, a broken link or disk
+        raise DataError(
+            "A data file cannot be read.",
+            given=f"{path}: {cause.strerror}",
+            expected="a file that may be read",
+            repair=f"chmod u+r {path}, or put it there again",
+        ) from None
+
+
 def read_npz(path: Path, title: str, sha256: str) -> dict[str, NDArray[Any]]:
     """Arrays of an .npz file whose SHA-256 is known."""
-    content = path.read_bytes()
-    same(path, title, digest(content), sha256)
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+    raw = content(path)
+    same(path, title, digest(raw), sha256)
+    with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
         return dict(arrays)
 
 
-def read_table(path: Path, columns: int) -> NDArray[np.float64]:
-    """A text file of finite numbers, shape (rows, columns)."""
+def read_table(path: Path, columns: int, *, ended: bool = False) -> NDArray[np.float64]:
+    """A text file of numbers that are finite in single precision, shape (rows, columns).
+
+    With ``ended``, its last line must end as the others do: a number that is cut off is still a number.
+    """
     expected = f"rows of {columns} finite number{'s' * (columns > 1)}"
+    raw = content(path)
+    if ended and not raw.endswith(b"\n"):
+        raise damaged(path, f"{len(raw)} bytes, cut off in the last line", expected)
     try:
-        lines = path.read_text("ascii").split("\n")
+        lines = raw.decode("ascii").splitlines()
         table = np.array([line.split() for line in lines if line.strip()], np.float64)
     except ValueError as cause:  # ragged, no number, or no text
         raise damaged(path, cause, expected) from None
-    if table.ndim != 2 or table.shape[1] != columns or not np.isfinite(table).all():
-        raise damaged(path, f"an array of shape {table.shape}", expected)
+    if table.ndim != 2 or table.shape[1] != columns or not (np.abs(table) <= _LARGEST).all():
+        raise damaged(path, f"an array of shape {table.shape}, up to {np.abs(table).max(initial=0)}", expected)
     return table

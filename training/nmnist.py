@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from eventsim.errors import DataError
 from eventsim.training.dataset import Dataset
-from eventsim.training.files import Place, damaged
+from eventsim.training.files import Place, content, damaged
 from eventsim.training.slices import Slices, Slicing
 from eventsim.training.splits import Sizes, shuffled, split
 
@@ -80,7 +80,7 @@ class _Files:
         """Names of all recordings, and their contents one by one."""
         if self.path.is_dir():
             paths = sorted(path for path in self.path.glob("*/*/*.bin") if _NAME.search(path.as_posix()))
-            yield [path.as_posix() for path in paths], (path.read_bytes() for path in paths)
+            yield [path.as_posix() for path in paths], map(content, paths)
             return
         try:
             with tarfile.open(self.path) as archive:
@@ -137,8 +137,8 @@ def nmnist(
         order = np.lexsort((labels, numbers, parts))
         row = np.argsort(order)
         x = np.empty((len(names), slices.size), np.uint8)
-        for i, content in enumerate(contents):
-            x[row[i]] = slices(decoded(content, names[i]), names[i])
+        for i, raw in enumerate(contents):
+            x[row[i]] = slices(decoded(raw, names[i]), names[i])
     training = len(names) - int(parts.sum())
     everything = np.arange(len(names))
     first = shuffled("nmnist", everything[:training])

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventsim.errors import ConfigError
-from eventsim.training.files import damaged
+from eventsim.training.files import content, damaged
 
 BEFORE, LENGTH = 100, 256
 """Ticks of a beat before its R peak, and all of them."""
@@ -81,7 +81,7 @@ def _read(path: Path) -> tuple[Any, Any]:
             raise damaged(header, "no checksum, gain or baseline of a signal, cut off", WHOLE)
         record = _whole(signals, wfdb.rdrecord, name, physical=False)
         # Annotations end with a word of zeros; the library takes those of a file without it for all that there are.
-        if not annotations.read_bytes().endswith(bytes(2)):
+        if not content(annotations).endswith(bytes(2)):
             raise damaged(annotations, f"{annotations.stat().st_size} bytes, cut off", WHOLE)
         return record, _whole(annotations, wfdb.rdann, name, "atr")
 
