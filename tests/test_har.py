@@ -22,12 +22,13 @@ def write_table(path, table):
 @pytest.fixture
 def first(tmp_path, monkeypatch):
     """The text files of the first release: ten subjects for training and two for test."""
-    monkeypatch.setattr(har, "V1_WINDOWS", ROWS)
-    rng, made = np.random.default_rng(0), {}
+    rng, made, counts = np.random.default_rng(0), {}, {}
+    monkeypatch.setattr(har, "V1_WINDOWS", counts)
     for name, rows in ROWS.items():
         folder = tmp_path / "UCI HAR Dataset" / name
-        subjects = np.arange(rows) // 3 + 1 if name == "train" else np.arange(rows) // 4 + 20
+        subjects = np.repeat((1, 3, 5, 6, 7, 8, 11, 14, 15, 16), 3) if name == "train" else np.repeat((20, 24), 4)
         made[name] = rng.normal(1, 2, (rows, 128, 9)), rng.integers(1, 7, rows), subjects
+        counts[name] = tuple(np.bincount(made[name][1], minlength=7)[1:].tolist())
         write_table(folder / f"y_{name}.txt", made[name][1])
         write_table(folder / f"subject_{name}.txt", subjects)
         for i, channel in enumerate(CHANNELS):
@@ -59,13 +60,19 @@ def test_the_text_files_of_the_first_release(first):
         ("train/y_train.txt", "1\n" * 29, "29 rows"),
         ("train/y_train.txt", "1\n" * 29 + "7\n", "from 1.0 to 7.0"),
         ("train/y_train.txt", "1\n" * 29 + "1.5\n", "damaged"),
+        ("train/y_train.txt", "1\n" * 30, r"\(30, 0, 0, 0, 0, 0\) windows.*as were published"),
         ("test/subject_test.txt", "x\n" * 8, "damaged"),
+        ("test/subject_test.txt", "24\n" * 7 + "2", "cut off in the last line"),
+        ("test/subject_test.txt", "24\n" * 6 + "1\n3\n", r"subjects \[1, 3\] for test"),
+        ("train/subject_train.txt", "1\n" * 29 + "24\n", r"subjects \[24\] for train"),
         ("test/subject_test.txt", "1 2\n" * 8, "shape"),
-        ("test/subject_test.txt", "", "shape"),
+        ("test/subject_test.txt", "", "0 bytes, cut off"),
+        ("test/subject_test.txt", "\n", "shape"),
         ("test/Inertial Signals/body_acc_x_test.txt", ("1 " * 127 + "\n") * 8, "shape"),
         ("test/Inertial Signals/body_acc_x_test.txt", ("1 " * 128 + "\n") * 7 + "1 2\n", "damaged"),
         ("test/Inertial Signals/body_acc_x_test.txt", ("nan " * 128 + "\n") * 8, "damaged"),
-        ("test/Inertial Signals/body_acc_x_test.txt", "\xff", "damaged"),
+        ("test/Inertial Signals/body_acc_x_test.txt", ("1e39 " * 128 + "\n") * 8, "up to 1e[+]39"),
+        ("test/Inertial Signals/body_acc_x_test.txt", "\xff\n", "damaged"),
         ("test/Inertial Signals/total_acc_z_test.txt", None, r"no test.*total_acc_z_test\.txt"),
     ],
 )
@@ -77,6 +84,9 @@ def test_damaged_text_files_are_refused(first, path, content, message):
         path.write_text(content, encoding="utf-8")
     with pytest.raises(DataError, match=rf"(?s){message}"):
         load("uci_har", folder, release="v1")
+
+
+WINDOWS = (0, 0, 0, 14, 0, 21, 7, 0, 0, 0, 0, 0)
 
 
 def recording(rng, rows):
@@ -95,14 +105,14 @@ def raw(tmp_path, monkeypatch):
         segments += [(experiment, user, 4, 11, 202), (experiment, user, 9, 203, 320), (experiment, user, 6, 321, 600)]
         segments += [(experiment, user, 7, 200, 327)]
     write_table(tmp_path / "RawData" / "labels.txt", np.array(segments))
-    monkeypatch.setattr(har, "HAPT_WINDOWS", 7 * 6)
+    monkeypatch.setattr(har, "HAPT_WINDOWS", WINDOWS)
     return tmp_path, made
 
 
 def test_windows_of_raw_recordings(raw):
     """192 rows hold two windows, 118 none, 280 three, 128 one."""
     folder, made = raw
-    x, labels, subjects, is_test = hapt.raw_windows(folder / "RawData" / "labels.txt", 42)
+    x, labels, subjects, is_test = hapt.raw_windows(folder / "RawData" / "labels.txt", WINDOWS)
     assert labels.tolist() == [4, 4, 6, 6, 6, 7] * 7
     assert subjects[::6].tolist() == [1, 3, 5, 6, 7, 8, 2]
     assert is_test.tolist() == (subjects == 2).tolist()
@@ -132,12 +142,14 @@ def test_the_channels_are_what_the_filters_pass():
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("labels.txt", "1 1 4 11 202\n", "2 windows"),
+        ("labels.txt", "1 1 4 11 202\n", r"\(0, 0, 0, 2, 0, .*as were published"),
+        ("labels.txt", "1 1 4 11 12\n", r"\(0, 0, 0, 0, 0, .*as were published"),
         ("labels.txt", "1 1 4 11 601\n", "rows 11 to 601 of 600"),
         ("labels.txt", "1 1 4 300 202\n", "rows 300 to 202"),
-        ("labels.txt", "1 1 13 11 202\n", "not whole"),
-        ("labels.txt", "1 1 4 0 202\n", "not whole"),
-        ("labels.txt", "1 1 4 1.5 202\n", "not whole"),
+        ("labels.txt", "1 1 13 11 202\n", "segment 1, 1 1 13 11 202.*activity to 12"),
+        ("labels.txt", "1 1 4 11 202\n1 1 4 0 202\n", "segment 2, 1 1 4 0 202.*from 1"),
+        ("labels.txt", "1 1 4 1.5 202\n", "segment 1, 1 1 4 1.5 202.*whole"),
+        ("labels.txt", "1 1 4 1 1e30\n", "segment 1, .*1e[+]30"),
         ("labels.txt", "9 9 4 1 202\n", r"acc_exp09_user09\.txt"),
         ("gyro_exp01_user01.txt", "1 2 3\n" * 599, "599 rows"),
         ("acc_exp01_user01.txt", "1 2\n" * 600, "shape"),

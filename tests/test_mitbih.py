@@ -3,6 +3,7 @@
 import shutil
 import sys
 import warnings
+import zlib
 
 import numpy as np
 import pytest
@@ -124,13 +125,56 @@ def test_a_record_is_cut_into_beats(tmp_path):
     assert read_record(tmp_path / "102").x[0].tolist() == signals[:256, 0].tolist()
 
 
-def test_records_become_a_data_set(tmp_path):
-    for name in ("100", "101"):
-        write_record(tmp_path / "mitbih" / "records", name, seed=int(name))
+def crc_of(path):
+    cut = read_record(path)
+    return zlib.crc32(cut.ticks.astype("<i8").tobytes() + cut.labels.astype(np.uint8).tobytes())
+
+
+@pytest.fixture
+def records(tmp_path, monkeypatch):
+    """Records 100 and 101, of which the second has more beats."""
+    folder = tmp_path / "mitbih" / "records"
+    for name, symbols in (("100", SYMBOLS), ("101", SYMBOLS + "V")):
+        write_record(folder, name, symbols=symbols, seed=int(name))
+        monkeypatch.setitem(mitbih.BEATS, int(name), crc_of(folder / name))
+    return folder
+
+
+def test_records_become_a_data_set(tmp_path, records):
     found = load("mitbih", tmp_path, records=(100, 101), classes=5)
-    assert found.labels.tolist() == [0, *CLASSES, 2] * 2
+    assert found.labels.tolist() == [0, *CLASSES, 2, 0, *CLASSES, 2, 2]
     with pytest.raises(DataError, match=r"neither mitbih_beats.npz nor 103\.hea"):
         load("mitbih", tmp_path, records=(100, 103))
+
+
+@pytest.mark.parametrize(
+    ("copied", "message"),
+    [
+        ([".hea"], r"101\.hea: that of record 100 in 100\.dat"),
+        ([".atr"], r"(?s)101\.atr: \[6, 4, 3, 1, 3\] beats of N, S, V, F, Q .*those that were published, CRC-32"),
+    ],
+)
+def test_files_of_another_record_are_refused(tmp_path, records, copied, message):
+    for suffix in copied:
+        shutil.copy(records / f"100{suffix}", records / f"101{suffix}")
+    with pytest.raises(DataError, match=message):
+        load("mitbih", tmp_path, records=(100, 101))
+
+
+def test_another_record_under_a_changed_name_is_refused(tmp_path, records):
+    for suffix in (".hea", ".dat", ".atr"):
+        (records / f"101{suffix}").write_bytes((records / f"100{suffix}").read_bytes().replace(b"100", b"101"))
+    with pytest.raises(DataError, match=r"101\.atr: .* CRC-32"):
+        load("mitbih", tmp_path, records=(100, 101))
+
+
+def test_an_annotation_that_has_changed_is_refused(tmp_path, records):
+    path = records / "101.atr"
+    content = bytearray(path.read_bytes())
+    content[10] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"101\.atr"):
+        load("mitbih", tmp_path, records=(100, 101))
 
 
 def flipped(content):
@@ -144,8 +188,9 @@ def flipped(content):
         (".dat", lambda content: content[:-300], r"207\.dat: wfdb"),
         (".hea", lambda content: content.replace(b"MLII", b"V2"), r"leads \['V2'\]"),
         (".hea", lambda content: b"?", r"207\.hea: wfdb"),
-        (".hea", lambda content: content.split(b"\n")[0], r"207\.hea: no checksum"),
-        (".hea", lambda content: b" ".join(content.split(b" ")[:-4]) + b"\n", r"207\.hea: no checksum"),
+        (".hea", lambda content: b"207 0 360 8000\n", r"207\.hea: no file"),
+        (".hea", lambda content: content.split(b"\n")[0], r"207\.hea: no file, checksum"),
+        (".hea", lambda content: b" ".join(content.split(b" ")[:-4]) + b"\n", r"207\.hea: no file, checksum"),
         (".atr", lambda content: b"", r"207\.atr: 0 bytes, cut off"),
         (".atr", lambda content: content[:20], r"207\.atr: 20 bytes, cut off"),
         (".atr", lambda content: b"\xff" + content, r"207\.atr: wfdb"),

@@ -17,12 +17,15 @@ NYQUIST = 25.0
 """Half the sampling rate, Hz."""
 TEST_SUBJECTS = (2, 4, 9, 10, 12, 13, 18, 20, 24)
 
+_MOST = (61, 30, 12)
+"""Experiments, users and activities."""
+
 Signal = NDArray[np.float64]
 Cut = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]
 
 
-def raw_windows(labels: Path, expected: int) -> Cut:
-    """Windows of all recordings beside ``labels.txt``.
+def raw_windows(labels: Path, expected: tuple[int, ...]) -> Cut:
+    """Windows of all recordings beside ``labels.txt``, of which so many of each activity are expected.
 
     Returns
     -------
@@ -32,8 +35,13 @@ def raw_windows(labels: Path, expected: int) -> Cut:
     is_test : array of bool
     """
     segments = read_table(labels, 5)
-    if (segments != segments.astype(np.int64)).any() or segments.min() < 1 or segments[:, 2].max() > 12:
-        raise damaged(labels, "numbers that are not whole", "experiment, user, activity 1 to 12, first and last row")
+    usable = (segments % 1 == 0) & (segments >= 1) & (segments <= (*_MOST, *[2**31] * 2))
+    if not usable.all():
+        row = int(np.argmin(usable.all(1)))
+        given = f"segment {row + 1}, {' '.join(f'{number:g}' for number in segments[row])}"
+        raise damaged(
+            labels, given, "whole numbers from 1: experiment to 61, user to 30, activity to 12, first and last row"
+        )
     segments = segments.astype(np.int64)
     x, found = [], []
     for experiment, user in np.unique(segments[:, :2], axis=0):
@@ -44,10 +52,16 @@ def raw_windows(labels: Path, expected: int) -> Cut:
             starts = range(first - 1, last - LENGTH + 1, STEP)
             x += [signals[start : start + LENGTH] for start in starts]
             found += [(activity, user)] * len(starts)
-    if len(x) != expected:
-        raise damaged(labels, f"{len(x)} windows", f"{expected}, as were published")
-    activities, subjects = np.array(found).T
+    activities, subjects = np.array(found, np.int64).reshape(-1, 2).T
+    check_activities(labels, activities, expected)
     return np.stack(x).astype(np.float32), activities, subjects, np.isin(subjects, TEST_SUBJECTS)
+
+
+def check_activities(path: Path, labels: NDArray[np.int64], expected: tuple[int, ...]) -> None:
+    """Refuse labels from 1 of which others were published, or not as many."""
+    found = tuple(np.bincount(labels, minlength=len(expected) + 1)[1:].tolist())
+    if found != expected:
+        raise damaged(path, f"{found} windows of activities 1, 2, ...", f"{expected}, as were published")
 
 
 def _recording(labels: Path, experiment: int, user: int) -> tuple[Signal, Signal]:

@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 from eventsim.errors import ConfigError
 from eventsim.training.dataset import Dataset
 from eventsim.training.files import Place, damaged, read_npz, read_table
-from eventsim.training.hapt import LENGTH, raw_windows
+from eventsim.training.hapt import LENGTH, TEST_SUBJECTS, check_activities, raw_windows
 from eventsim.training.splits import Sizes, grouped, shuffled, split
 from eventsim.training.standard import standardised
 from eventsim.training.turns import Turns
 
 NPZ = {"har_windows.npz": "ee28e5211d9c91344a37c1c2a92a538522c049dbcb974297363df0637c74d633"}
 """Windows with the signals that they are cut from, and its SHA-256."""
-V1_WINDOWS = {"train": 7352, "test": 2947}
-HAPT_WINDOWS = 10_929
+V1_WINDOWS = {"train": (1226, 1073, 986, 1286, 1374, 1407), "test": (496, 471, 420, 491, 532, 537)}
+HAPT_WINDOWS = (1722, 1544, 1407, 1801, 1979, 1958, 70, 33, 107, 85, 139, 84)
+"""Windows of each activity, as they were published."""
 RAW = ("RawData/labels.txt", "labels.txt")
 FIRST = "train/y_train.txt"
 SUBJECTS = 4
@@ -160,8 +161,9 @@ def _names(part: str) -> list[str]:
 
 def _text(folder: Path, part: str) -> Windows:
     """Training or test set of the first release."""
-    rows, paths = V1_WINDOWS[part], [folder / name for name in _names(part)]
-    tables = [read_table(path, 1 if i < 2 else LENGTH) for i, path in enumerate(paths)]
+    counts, paths = V1_WINDOWS[part], [folder / name for name in _names(part)]
+    rows = sum(counts)
+    tables = [read_table(path, 1 if i < 2 else LENGTH, ended=True) for i, path in enumerate(paths)]
     for path, table, most in zip(paths, tables, (6, 30, *[None] * len(CHANNELS)), strict=True):
         known = most is None or bool(np.isin(table, np.arange(1, most + 1)).all())
         if len(table) != rows or not known:
@@ -169,4 +171,8 @@ def _text(folder: Path, part: str) -> Windows:
             raise damaged(path, given, f"{rows} rows" + (f" of whole numbers from 1 to {most}" if most else ""))
     x = np.stack(tables[2:], 2).astype(np.float32)
     labels, subjects = (table[:, 0].astype(np.int64) for table in tables[:2])
+    check_activities(paths[0], labels, counts)
+    others = np.unique(subjects[np.isin(subjects, TEST_SUBJECTS) != (part == "test")])
+    if len(others):
+        raise damaged(paths[1], f"subjects {others.tolist()} for {part}", f"those for test are {TEST_SUBJECTS}")
     return Windows(x, labels, subjects, np.full(rows, part == "test"))

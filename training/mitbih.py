@@ -4,25 +4,36 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal, NamedTuple
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eventsim.errors import ConfigError
 from eventsim.training.dataset import Dataset
-from eventsim.training.files import Place, read_npz
+from eventsim.training.files import Place, damaged, read_npz
 from eventsim.training.splits import Sizes, Split, grouped, shuffled
 from eventsim.training.splits import split as carved
 from eventsim.training.standard import standardised
-from eventsim.training.wfdb_records import LENGTH, read_record
+from eventsim.training.wfdb_records import LENGTH, Cut, read_record
 
 NPZ = {"mitbih_beats.npz": "d00fc6a5e7f6f0243dc426199aed63ffe7355f1278a6204f1c905240f25bb695"}
 """All beats, and the SHA-256 of the file."""
 DS1 = (101, 106, 108, 109, 112, 114, 115, 116, 118, 119, 122, 124, 201, 203, 205, 207, 208, 209, 215, 220, 223, 230)
 DS2 = (100, 103, 105, 111, 113, 117, 121, 123, 200, 202, 210, 212, 213, 214, 219, 221, 222, 228, 231, 232, 233, 234)
 """Records for training and for test by de Chazal, O'Dwyer and Reilly, IEEE Trans. Biomed. Eng. 51 (2004) 1196."""
-PACED = (102, 104, 107, 217)
-RECORDS = tuple(sorted((*DS1, *DS2, *PACED)))
+BEATS = {
+    100: 0xdbe4ccc1, 101: 0x75f2662d, 102: 0x95f1e398, 103: 0x950ac825, 104: 0x9ba901b7, 105: 0xbb1711c9,
+    106: 0x38f5d837, 107: 0x95ab0861, 108: 0x220fc349, 109: 0xbd35a7ae, 111: 0xfcd34ba2, 112: 0xf45d74d7,
+    113: 0xc41b2837, 114: 0xe78eb693, 115: 0x5f1c9bcf, 116: 0xe98cf222, 117: 0xd24a89cc, 118: 0x12f8f080,
+    119: 0x2ce5821c, 121: 0x20200a66, 122: 0xfdf90855, 123: 0x83cf0e38, 124: 0x3a2a3b2f, 200: 0x4bf628c8,
+    201: 0x6179ccda, 202: 0x79926617, 203: 0xf3540a6c, 205: 0x92598faf, 207: 0x52c4692e, 208: 0xd7f7e704,
+    209: 0x46f271a8, 210: 0xe1a4696d, 212: 0x832f13a0, 213: 0xd5206985, 214: 0xcf79fa7a, 215: 0xabd8d492,
+    217: 0xa76ef897, 219: 0x032f76b1, 220: 0x4a7867de, 221: 0xe4dd1438, 222: 0x2077ad6b, 223: 0x74ef9131,
+    228: 0x1d072db1, 230: 0x7b93d866, 231: 0xe747a11b, 232: 0x46070411, 233: 0x1ba5f29a, 234: 0x981ff765,
+}
+"""Records, and the CRC-32 of the ticks of their beats and of the classes of these."""
+RECORDS = tuple(BEATS)
 HELD = 4
 """Records of DS1 for validation."""
 PLACE = Place(
@@ -97,9 +108,20 @@ def _beats(folder: Path | None, records: tuple[int, ...]) -> Beats:
     absent = [str(record) for record, path in paths.items() if path is None]
     if absent:
         raise PLACE.missing(folder, f"neither mitbih_beats.npz nor {', '.join(f'{name}.hea' for name in absent)}")
-    cuts = [read_record(path.with_suffix("")) for path in paths.values() if path is not None]
+    cuts = [_published(record, path) for record, path in paths.items() if path is not None]
     x, labels = np.concatenate([cut.x for cut in cuts]), np.concatenate([cut.labels for cut in cuts])
     return Beats(x, labels.astype(np.int64), np.repeat(records, [len(cut.x) for cut in cuts]))
+
+
+def _published(record: int, path: Path) -> Cut:
+    """Beats of a record, if they are those that were published."""
+    cut = read_record(path.with_suffix(""))
+    found = crc32(cut.ticks.astype("<i8").tobytes() + cut.labels.tobytes())
+    if found != BEATS[record]:
+        counts = np.bincount(cut.labels, minlength=5).tolist()
+        given = f"{counts} beats of N, S, V, F, Q with the CRC-32 {found:08x} of their ticks and classes"
+        raise damaged(path.with_suffix(".atr"), given, f"those that were published, CRC-32 {BEATS[record]:08x}")
+    return cut
 
 
 def _random(beats: Beats, sizes: Sizes) -> Split:

@@ -76,9 +76,11 @@ def _read(path: Path) -> tuple[Any, Any]:
                 raise damaged(file, "missing", WHOLE)
         name = str(path.absolute())
         said = _whole(header, wfdb.rdheader, name)
-        columns = (said.checksum, said.adc_gain, said.baseline)
-        if any(column is None or None in column for column in columns):
-            raise damaged(header, "no checksum, gain or baseline of a signal, cut off", WHOLE)
+        columns = (said.file_name, said.checksum, said.adc_gain, said.baseline)
+        if any(not column or None in column for column in columns):
+            raise damaged(header, "no file, checksum, gain or baseline of a signal, cut off", WHOLE)
+        if said.record_name != path.name or {*said.file_name} != {signals.name}:
+            raise damaged(header, f"that of record {said.record_name} in {said.file_name[0]}", f"that of {path.name}")
         record = _whole(signals, wfdb.rdrecord, name, physical=False)
         # Annotations end with a word of zeros; the library takes those of a file without it for all that there are.
         if not content(annotations).endswith(bytes(2)):
