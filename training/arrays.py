@@ -50,6 +50,8 @@ def from_arrays(
         More samples are asked for than there are.
     """
     values, kinds = as_array(x), as_array(labels)
+    if any(map(np.ma.is_masked, (x, labels, test))):
+        raise _unusable(name, "a masked value, label or sample", "all of them there")
     shape = values.shape[1:] if values.ndim > 2 else (1, math.prod(values.shape[1:]))
     if values.ndim not in (2, 3, 4) or values.dtype.kind not in "iuf" or values.size == 0:
         raise _unusable(name, f"values of shape {values.shape}, {values.dtype}", "real numbers, a row for each sample")

@@ -132,7 +132,7 @@ def _binary(path: Path, rows: int, kinds: tuple[int, ...], which: int) -> Part:
 
 
 def _even(dataset: Dataset, paths: list[Path]) -> Dataset:
-    """The data set of all binary files, if each label is as frequent as any other: else one may be a copy of another."""
+    """The data set of all binary files, if each label is as frequent as any other: no file is a copy of another."""
     for labels, files in ((dataset.labels[:-ROWS], paths[:-1]), (dataset.labels[-ROWS:], paths[-1:])):
         counts = np.bincount(labels)
         if counts.min() < counts.max():

@@ -17,6 +17,8 @@ from eventsim.errors import DataError
 SPLIT_SEED = 0
 """Splits do not depend on the seed of a run: all runs are tested on the same samples."""
 SPLITS = ("train", "validation", "test")
+_MOST = 2**31 - 1
+"""Largest label and number of a sample."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +63,7 @@ class Dataset:
         formed = formed and is_whole(self.ticks) and self.ticks >= 1
         wide = self.x.ndim == 2 and formed and self.x.shape[1] == self.ticks * math.prod(self.image)
         fits = wide and len(self.x) == n and (self.x.dtype.kind == "f" or self.x.dtype == np.uint8)
+        fits = fits and not np.ma.is_masked(self.x)
         if not fits or not self._finite or not n or self.labels.min() < 0:
             raise DataError(
                 f"The samples of {self.name} are not usable.",
@@ -82,11 +85,14 @@ class Dataset:
     def _whole(self, name: str) -> NDArray[np.int64]:
         """Labels or a split, as 64-bit integers."""
         given = np.asarray(getattr(self, name))
-        if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+        masked = np.ma.is_masked(getattr(self, name))
+        whole = given.ndim == 1 and (given.dtype.kind in "iu" or not given.size) and not masked
+        if not whole or given.max(initial=0) > _MOST:
+            largest = ", masked" if masked else f", up to {given.max(initial=0)}" if whole else ""
             raise DataError(
                 f"The {name} of {self.name} are not usable.",
-                given=f"{given.dtype} of shape {given.shape}",
-                expected="whole numbers in a row",
+                given=f"{given.dtype} of shape {given.shape}{largest}",
+                expected=f"whole numbers up to {_MOST} in a row, none of them masked",
                 repair=f"{name}=np.array([...], dtype=np.int64)",
             )
         return given.astype(np.int64, copy=False)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from eventsim.errors import DataError
 from eventsim.training.publishers import DOWNLOADS
 
-
 _LARGEST = float(np.finfo(np.float32).max)
 
 

@@ -21,7 +21,7 @@ from eventsim.training.recipe import Recipe
 from eventsim.training.results import Result, ResultsFile
 from eventsim.training.run import Done, check_folder, run_recipe
 from eventsim.training.stages import naming, tasks
-from eventsim.training.tested import check_fits, check_kept, changed
+from eventsim.training.tested import changed, check_fits, check_kept
 
 
 @dataclass(frozen=True)
