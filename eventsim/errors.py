@@ -29,6 +29,10 @@ class InputError(ValueError):
         """The same, found at a place of something larger."""
         return type(self)(self.what, given=f"{self.given}; {place}", expected=self.expected, repair=self.repair)
 
+    def repaired(self, repair: str) -> Self:
+        """The same, with a way out that only what calls knows."""
+        return type(self)(self.what, given=self.given, expected=self.expected, repair=repair)
+
     def __reduce__(self) -> tuple[Callable[..., InputError], tuple[object, ...]]:
         return _rebuilt, (type(self), self.what, self.given, self.expected, self.repair)
 

@@ -7,6 +7,7 @@ import pytest
 
 from eventsim import MTJ
 from eventsim.energy import COSTS, counts_of
+from eventsim.network import Population
 from eventsim.recording import Record
 from eventsim.simulate import simulate
 from eventsim.training import Direct, GaussianThreshold, load, mtj_mlp, to_events, to_network
@@ -27,6 +28,9 @@ def test_a_residual_student_of_direct_coding():
     assert found.front_macs == 2 * 8 * 8 * 9 * 2
     assert found.differ == 0
     assert found.spikes > 0
+    neurons = 8 * 8 * 2 + sum(population.size for population in engine.network.of_kind(Population))
+    assert len(found.rates) == 2
+    assert sum(found.rates) == pytest.approx(found.spikes / neurons)
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,10 @@ def test_the_front_is_counted_as_the_engine_counts():
     encoded = whole.encoder(whole.encoder.prepare(digits.x[whole.ids]), whole.ids, EVALUATION)
     record = Record(energy=True)
     counts = counts_of(simulate(to_network(model, params), to_events(model, encoded), record=record))
+    rates = whole.rates()
+    assert rates == parts.rates()
+    assert len(rates) == 3
+    assert sum(rates) == pytest.approx(counts["neuron reset"] / (30 + 20))
     front, (one, drawn) = parts.front_counts, [engine.on_chips(0.0, 0) for engine in (whole, parts)]
     assert one.spikes == pytest.approx(drawn.spikes)
     assert one.spikes == pytest.approx(counts["neuron reset"])

@@ -127,6 +127,18 @@ def test_missing_recordings_are_refused(tmp_path):
         load("nmnist", tmp_path)
 
 
+def test_a_recording_that_cannot_be_read_is_named(tree, tmp_path):
+    shutil.copytree(tree, tmp_path / "data")
+    path = next((tmp_path / "data").rglob("00007.bin"))
+    path.unlink()
+    for make in (path.mkdir, lambda: path.symlink_to(tmp_path / "gone")):
+        make()
+        with pytest.raises(DataError, match=r"(?s)cannot be read.*00007\.bin.*chmod u\+r"):
+            load("nmnist", tmp_path / "data")
+        if path.is_dir():
+            path.rmdir()
+
+
 def test_damaged_archives_are_refused(tree, tmp_path):
     path = archived(tree, tmp_path / "nmnist.tar.xz")
     whole = path.read_bytes()

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import time
 import tomllib
@@ -10,7 +11,7 @@ import tomllib
 import pytest
 
 from eventsim.cli import main
-from eventsim.errors import CheckpointError, OutputError
+from eventsim.errors import CacheError, CheckpointError, OutputError
 from eventsim.parallel import cores
 from eventsim.store import fingerprint
 from eventsim.training import fit, load, run
@@ -99,6 +100,24 @@ def test_a_stage_begins_where_another_ends(tmp_path, whole):
 def test_no_number_depends_on_threads(tmp_path, whole):
     run_recipe(chain(), tmp_path / "run", threads=min(2, cores()))
     assert contents(tmp_path / "run") == whole[1]
+
+
+@pytest.mark.parametrize("name", ["teacher/checkpoint.h5", "student/checkpoint.h5", "teacher.h5"])
+def test_what_is_damaged_is_made_again_where_it_is_removed(tmp_path, whole, name):
+    """As the message says, and with the same bits."""
+    out = tmp_path / "run"
+    run_recipe(chain(), out)
+    path = out / name
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+    (out / "results.json").unlink()
+    with pytest.raises((CacheError, CheckpointError), match=r"damaged") as refusal:
+        run_recipe(chain(), out)
+    place = path.parent if path.name == "checkpoint.h5" else path
+    assert f"remove {place}: the run makes it again" in refusal.value.repair
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    run_recipe(chain(), out)
+    assert contents(out) == whole[1]
 
 
 def test_progress_is_told(tmp_path):

@@ -1,7 +1,9 @@
 """Reproduction: every variant and seed has its lines; killed, continued or moved elsewhere they are the same."""
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,7 @@ from eventsim.training.reproduce import reproduce as run
 from eventsim.training.results import ResultsFile
 from tests.experiment_cases import written
 
+DOCS = Path(__file__).parent.parent / "docs"
 TWO = RunOptions((0, 1))
 
 
@@ -263,6 +266,35 @@ def test_the_page_is_written_from_the_file(tmp_path):
     assert page.read_text() == "mine"
 
 
+def test_the_text_of_a_page_belongs_to_its_results(tmp_path):
+    ours = tmp_path / "ours.jsonl"
+    text = "Nets of {{ experiments['li_mnist'] }}: {{ table('li_mnist') }}"
+    ours.with_suffix(".md.j2").write_text(text, encoding="utf-8")
+    page = write_page(ours).read_text(encoding="utf-8")
+    assert f"Nets of {experiment('li_mnist').plan.title}: `eventsim reproduce li_mnist`" in page
+    assert "Nets of" not in write_page(tmp_path / "theirs.jsonl").read_text(encoding="utf-8")
+
+
+def test_the_page_of_the_documentation_is_that_of_its_results(tmp_path):
+    for ending in (".jsonl", ".md.j2"):
+        shutil.copy((DOCS / "results.jsonl").with_suffix(ending), tmp_path)
+    page = write_page(tmp_path / "results.jsonl").read_text(encoding="utf-8")
+    assert page == (DOCS / "results.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ table('li') }}", "{{ tables() }}", "{% for %}", "{{ table() }}", b"\xff"], ids=repr
+)
+def test_a_text_that_is_not_usable_is_refused_before_any_work(tmp_path, monkeypatch, capsys, text):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.md.j2").write_bytes(text.encode() if isinstance(text, str) else text)
+    assert command(monkeypatch, "li_mnist", "--results", "mine.jsonl") == 2
+    said = capsys.readouterr().err
+    assert "mine.md.j2" in said
+    assert "move it away" in said
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mine.md.j2"]
+
+
 def test_the_command_alone_lists_the_experiments(monkeypatch, capsys):
     command(monkeypatch)
     shown = capsys.readouterr().out
@@ -279,6 +311,7 @@ BAD = [
     (("{}", "--results", "small.toml/results.jsonl"), "small.toml"),
     (("{}", "--seeds", "many"), "--seeds 3"),
     (("{}", "--seeds", ","), "--seeds 3"),
+    (("{}", "--seeds", "9223372036854775808,"), "2**63 - 1"),
     (("{}", "--epochs", "0"), "--epochs 10"),
     (("{}", "--threads", "9999"), "thread"),
 ]

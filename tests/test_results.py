@@ -15,6 +15,7 @@ from eventsim.training.tables import (
     markdown,
     operations_table,
     percent,
+    rates_table,
     result_rows,
     results_table,
     steps_table,
@@ -196,6 +197,20 @@ def test_steps_are_means_over_seeds(small):
     found = [result("distilled", i, step=cost) for i, cost in enumerate(costs)]
     table = steps_table(small, [*found, result("teacher")])
     assert table.rows == [["with a teacher", "2", "64", "1,000 ms", "2.5 MB"]]
+
+
+def test_rates_are_means_over_seeds_in_each_tick(small):
+    counts = Activity(samples=5, spikes=1.0, synops=1.0, front_macs=1.0, differ=0)
+    active = [counts.model_copy(update={"rates": rates}) for rates in ((0.125, 0.25), (0.25, 0.5))]
+    found = [result("distilled", i, activity=one) for i, one in enumerate(active)]
+    longer = result("teacher", activity=counts.model_copy(update={"rates": (0.5, 0.25, 0.75)}))
+    table = rates_table(small, [*found, longer])
+    assert table.columns == ("", "t = 1", "t = 2", "t = 3", "all")
+    assert table.rows == [
+        ["teacher", "0.5000", "0.2500", "0.7500", "0.5000"],
+        ["with a teacher", "0.1875", "0.3750", "", "0.2812 ± 0.1326"],
+    ]
+    assert rates_table(small, [result("teacher"), result("distilled", activity=counts)]).rows == []
 
 
 def test_a_line_of_any_text_is_read(tmp_path):

@@ -1,5 +1,7 @@
 """Splits by key: what they hold, what options change of them, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -103,6 +105,17 @@ def test_a_published_test_set_stays_one():
     assert from_arrays("some", X[..., None], LABELS, test=5, validation=5).image == (4, 5, 1)
 
 
+def test_members_of_a_data_set_are_there():
+    made = from_arrays("some", X, LABELS, test=10, validation=5)
+    hidden = {name: np.ma.array(getattr(made, name)) for name in ("x", "labels", "train", "test")}
+    for name, array in hidden.items():
+        array[0] = np.ma.masked
+        with pytest.raises(DataError, match="not usable"):
+            replace(made, **{name: array})
+    with pytest.raises(DataError, match=str(2**31 - 1)):
+        replace(made, labels=made.labels + 2**31)
+
+
 NAN = np.where(np.arange(60)[:, None, None] == 7, np.nan, X)
 
 
@@ -118,6 +131,9 @@ NAN = np.where(np.arange(60)[:, None, None] == 7, np.nan, X)
         {"x": X[:0], "labels": LABELS[:0]},
         {"x": [[1, 2], [3]]},
         {"x": X[:, 0, 0]},
+        {"x": np.ma.array(X, mask=X.min() < X)},
+        {"labels": np.ma.array(LABELS, mask=LABELS == 0)},
+        {"labels": LABELS + 2**31},
         {"labels": LABELS.astype(float)},
         {"labels": LABELS - 1},
         {"labels": LABELS[:, None]},
@@ -130,6 +146,7 @@ NAN = np.where(np.arange(60)[:, None, None] == 7, np.nan, X)
         {"test": [60]},
         {"test": [-1]},
         {"test": []},
+        {"test": np.ma.array([1, 2], mask=[False, True])},
         {"validation": 0},
         {"validation": 2.5},
         {"train": 0},

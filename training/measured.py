@@ -126,7 +126,21 @@ class OnEngine:
             synops=nominal.synops,
             front_macs=self.front_counts.get("synaptic operation", 0.0),
             differ=spikes_that_differ(self.model, self.params, self._encoded(self.encoder, few), self.network),
+            rates=self.rates(),
         )
+
+    def rates(self) -> tuple[float, ...]:
+        """Spikes per neuron in each tick: mean over all neurons, those of the front included, and samples."""
+        fired, chances = np.zeros(self.ticks), 0
+        for first in range(0, len(self.ids), FEW):
+            encoded = self._encoded(self.encoder, self.ids[first : first + FEW])
+            layers = self.model.spikes(self.params, encoded, self.ticks)
+            front = [] if self.front is None else [encoded.plain()]
+            for spikes in [*front, *layers]:
+                by_tick = spikes.reshape(len(spikes), self.ticks, -1)
+                fired += by_tick.sum(axis=(0, 2), dtype=np.float64)
+                chances += by_tick[:, 0].size
+        return tuple((fired / chances).tolist())
 
     def measure(self, seed: int, *, chips: bool) -> tuple[Activity, tuple[Chips, ...]]:
         """What it does on nominal devices and, if asked for, what it reaches on chips of every spread."""

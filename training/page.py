@@ -1,11 +1,11 @@
-"""The page of results: a text with the tables of a results file in it."""
+"""The page of results: the tables of a results file, in a text beside it or in that of the program."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template, TemplateError
 
 from eventsim import store
 from eventsim.columns import locked, writing
@@ -13,9 +13,19 @@ from eventsim.errors import OutputError
 from eventsim.report import Table
 from eventsim.training.experiment import FOLDER, Experiment, experiment, known
 from eventsim.training.results import WAIT, Result, ResultsFile
-from eventsim.training.tables import LEGEND, chips_table, markdown, operations_table, results_table, steps_table
+from eventsim.training.tables import (
+    LEGEND,
+    chips_table,
+    markdown,
+    operations_table,
+    rates_table,
+    results_table,
+    steps_table,
+)
 
-TEMPLATE = "results.md.j2"
+TEMPLATE = "page.md.j2"
+TEXT = ".md.j2"
+"""Ending of a file beside that of results, with the text of their page: it would not suit others."""
 MARK = "<!-- Written by eventsim reproduce: changes are lost. -->\n"
 """First line of the page, without which no file is replaced by it."""
 
@@ -26,8 +36,9 @@ def page_of(results: Path) -> Path:
     Raises
     ------
     OutputError
-        There is a file of that name that is no such page.
+        There is a file of that name that is no such page, or the text of the page beside it is not usable.
     """
+    _page(results, [])
     path = results.with_suffix(".md")
     if path.exists() and not path.read_bytes().startswith(MARK.encode()):
         raise OutputError(
@@ -54,17 +65,17 @@ def write_page(results: Path) -> Path:
     """
     path = page_of(results)
     with writing(path, "it was left as it is"), locked(results, str(results), wait=WAIT):
-        store.write_text(path, f"{MARK}\n{_page(ResultsFile(results).results)}\n")
+        store.write_text(path, f"{MARK}\n{_page(results, ResultsFile(results).results)}\n")
     return path
 
 
-def _page(results: Sequence[Result]) -> str:
-    """The text with the tables of results."""
+def _page(file: Path, results: Sequence[Result]) -> str:
+    """The text of a results file with the tables of some results."""
     experiments = {name: experiment(name) for name in known()}
     found = [result for one in experiments.values() for result in current(one, results)]
 
     def of_one(made: Callable[[Experiment, Sequence[Result]], Table]) -> Callable[[str], str]:
-        return lambda name: markdown(made(experiments[name], found))
+        return lambda name: _filled(made(experiments[name], found))
 
     def of_some(made: Callable[[Sequence[Experiment], Sequence[Result]], Table]) -> Callable[..., str]:
         return lambda *names: markdown(made([experiments[name] for name in names or experiments], found))
@@ -72,14 +83,35 @@ def _page(results: Sequence[Result]) -> str:
     def table(name: str) -> str:
         return f"`eventsim reproduce {name}`\n\n{of_one(results_table)(name)}"
 
+    try:
+        return _template(file).render(
+            legend=LEGEND,
+            experiments={name: one.plan.title for name, one in experiments.items()},
+            table=table,
+            steps=of_one(steps_table),
+            rates=of_one(rates_table),
+            chips=of_some(chips_table),
+            operations=of_some(operations_table),
+        )
+    except (TemplateError, KeyError, TypeError, OSError, UnicodeDecodeError) as cause:
+        raise OutputError(
+            "The text of a page of results is not usable.",
+            given=f"{file.with_suffix(TEXT)}: {type(cause).__name__}, {cause}",
+            expected=f"a Jinja template with tables of {', '.join(experiments)}",
+            repair="correct it, or move it away: the page is then without a text",
+        ) from None
+
+
+def _template(file: Path) -> Template:
+    """The text beside a results file, or else that of the program."""
     environment = Environment(loader=PackageLoader("eventsim", FOLDER), undefined=StrictUndefined, autoescape=False)
-    return environment.get_template(TEMPLATE).render(
-        legend=LEGEND,
-        table=table,
-        steps=of_one(steps_table),
-        chips=of_some(chips_table),
-        operations=of_some(operations_table),
-    )
+    text = file.with_suffix(TEXT)
+    return environment.from_string(text.read_text("utf-8")) if text.exists() else environment.get_template(TEMPLATE)
+
+
+def _filled(table: Table) -> str:
+    """A table as Markdown; nothing for one without rows."""
+    return markdown(table) if table.rows else ""
 
 
 def current(experiment: Experiment, results: Sequence[Result]) -> list[Result]:

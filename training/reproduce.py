@@ -52,7 +52,7 @@ class RunOptions:
             raise ConfigError(
                 "The seeds are not usable.",
                 given=", ".join(map(str, self.seeds)) or "none",
-                expected="at least one whole number from 0, none of them twice",
+                expected="at least one whole number from 0 to 2**63 - 1, none of them twice",
                 repair="--seeds 3 for 0, 1 and 2, or --seeds 0,4,7",
             )
         if self.epochs is not None and not (is_whole(self.epochs) and self.epochs >= 1):

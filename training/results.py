@@ -43,6 +43,8 @@ class Activity(Table):
     """Of the layers in front of the first neurons, over all ticks, where they are fed with real values."""
     differ: int
     """Spikes and logits in which engine and training forward pass differ."""
+    rates: tuple[float, ...] = ()
+    """Spikes per neuron in each tick: mean over all neurons and samples."""
 
 
 class StepCost(Table):

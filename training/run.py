@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import eventsim
 from eventsim import store
 from eventsim.columns import locked, writing
-from eventsim.errors import CheckpointError, OutputError
+from eventsim.errors import CacheError, CheckpointError, OutputError
 from eventsim.parallel import Workers, check_threads
 from eventsim.progress import Progress, silent
 from eventsim.training.cache import TeacherCache
@@ -148,18 +148,19 @@ class _Run(NamedTuple):
         self.progress(task.name, 0, epochs)
         teacher = None if task.teacher is None else self.cached(self.tasks[task.teacher], trained[task.teacher])
         try:
-            fitted = fit(
-                task.model,
-                task.start if task.origin is None else trained[task.origin],
-                self.dataset,
-                task.encoder,
-                task.objective,
-                task.config,
-                teacher=teacher,
-                folder=self.out / task.name,
-                threads=self.threads,
-                report=lambda epoch: self.progress(task.name, epoch.epoch, epochs),
-            )
+            with _made_again(self.out / task.name):
+                fitted = fit(
+                    task.model,
+                    task.start if task.origin is None else trained[task.origin],
+                    self.dataset,
+                    task.encoder,
+                    task.objective,
+                    task.config,
+                    teacher=teacher,
+                    folder=self.out / task.name,
+                    threads=self.threads,
+                    report=lambda epoch: self.progress(task.name, epoch.epoch, epochs),
+                )
         finally:
             if teacher is not None:
                 teacher.close()
@@ -172,7 +173,9 @@ class _Run(NamedTuple):
 
     def cached(self, task: Task, params: Params, **more: Any) -> TeacherCache:
         """The cache of a stage."""
-        return task.cached(self.out / f"{task.name}.h5", params, self.dataset, self.workers, **more)
+        path = self.out / f"{task.name}.h5"
+        with _made_again(path):
+            return task.cached(path, params, self.dataset, self.workers, **more)
 
 
 def _identity(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
@@ -227,6 +230,15 @@ def _seconds(out: Path, stage: str) -> float:
     """Training time of a stage."""
     with _whole(out, f"{stage}/metrics.jsonl") as text:
         return float(sum(json.loads(line)["seconds"] for line in text.splitlines()))
+
+
+@contextmanager
+def _made_again(path: Path) -> Iterator[None]:
+    """Errors of what a run keeps at a place say that it is made again where it is missing."""
+    try:
+        yield
+    except (CacheError, CheckpointError) as error:
+        raise error.repaired(f"remove {path}: the run makes it again, with the same bits") from None
 
 
 @contextmanager

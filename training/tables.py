@@ -192,6 +192,25 @@ def steps_table(experiment: Experiment, results: Sequence[Result]) -> Table:
     return Table(caption, ("", "ticks", "batch", "time", "kept"), rows)
 
 
+def rates_table(experiment: Experiment, results: Sequence[Result]) -> Table:
+    """Firing rates, tick by tick."""
+    measured = []
+    for row in result_rows(experiment, results):
+        rates = [one.activity.rates for one in row.results if one.activity is not None and one.activity.rates]
+        if rates and not row.row.test:
+            measured.append((row.row.label, rates))
+    ticks = max((len(rates[0]) for _, rates in measured), default=0)
+    rows = []
+    for label, rates in measured:
+        by_tick = [f"{fmean(tick):.4f}" for tick in zip(*rates, strict=True)]
+        rows.append([label, *by_tick, *[""] * (ticks - len(by_tick)), spread([fmean(one) for one in rates], 4)])
+    caption = (
+        "Spikes per neuron in each tick, over all neurons and those samples of the test set that the engine is given: "
+        "mean over seeds; all: mean ± standard deviation."
+    )
+    return Table(caption, ("", *(f"t = {tick}" for tick in range(1, ticks + 1)), "all"), rows)
+
+
 def markdown(table: Table) -> str:
     """A table as Markdown, its caption below it."""
     lines = [table.columns, ["---", *["---:"] * (len(table.columns) - 1)], *table.rows]
