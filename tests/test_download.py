@@ -186,6 +186,13 @@ def test_files_that_are_not_on_the_server_are_refused(tmp_path, server):
     with pytest.raises(DataError, match=r"(?s)cannot be downloaded.*404") as refusal:
         download("fashion_mnist", tmp_path / "data", server.address)
     assert "--from URL" in refusal.value.repair
+    assert f"put it into {tmp_path / 'data' / 'fashion-mnist'} yourself" in refusal.value.repair
+
+
+def test_an_archive_that_is_not_on_the_server_is_to_be_unpacked(tmp_path, server):
+    with pytest.raises(DataError, match=r"cannot be downloaded") as refusal:
+        download("cifar100", tmp_path / "data", server.address)
+    assert f"unpack it in {tmp_path / 'data'} yourself" in refusal.value.repair
 
 
 def test_without_a_network_there_is_nothing(tmp_path, server):

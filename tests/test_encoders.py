@@ -19,7 +19,6 @@ from eventsim.training import (
     Direct,
     FitConfig,
     Frames,
-    GaussianThreshold,
     Latency,
     Model,
     ModelTeacher,
@@ -38,23 +37,9 @@ from eventsim.training.linear import Conv, Dense, Grid
 from eventsim.training.recipe import checked
 from eventsim.training.shaping import Flatten
 from eventsim.training.spiking import Spiking
+from tests.encoder_cases import FIXED, RANDOM, samples
 from tests.recipe_cases import changed
 from tests.strategies import seeds
-
-RANDOM = [
-    GaussianThreshold(3, seed=5),
-    GaussianThreshold(3, seed=5, stratified=True),
-    Rate(3, seed=5),
-    Rate(3, seed=5, law="poisson", gain=2.0),
-    Rate(3, seed=5, stratified=True),
-]
-FIXED = [Direct(3), Latency(3), Latency(3, "logarithmic"), SigmaDelta(3, 0.1), Frames(3), Frames(3, most=9)]
-
-
-def samples(encoder, n, inputs=9, seed=0):
-    rng = np.random.default_rng(seed)
-    kind = np.uint8 if isinstance(encoder, Frames) else np.float32
-    return (rng.random((n, inputs)) * (20 if kind == np.uint8 else 1)).astype(kind)
 
 
 def encoded(encoder, x, ids, epoch=1):

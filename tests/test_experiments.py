@@ -170,6 +170,8 @@ BAD = [
     ('test = "part"', 'test = "parts"', r"row\.2\.test"),
     ('case = "few"', 'case = "fewer"', r"row\.3\.case"),
     ('name = "part"', 'name = "part"\ndata.test = 40\n\n[[test]]\nname = "part"', "names that differ"),
+    ('name = "part"\n', 'name = "part"\ndata.name = "mnist"\n', "test.0.data.name: the data set of the experiment"),
+    ('name = "few"\n', 'name = "few"\ndata.name = "mnist"\n', "case.1.data.name: the data set of the experiment"),
     ('name = "few"', 'name = "../few"', r"case\.1\.name"),
     ('chips = ["distilled"]', 'chips = ["student"]', "chips"),
     ('cases = ["many"]', 'cases = ["much"]', r"quick\.cases"),

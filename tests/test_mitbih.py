@@ -127,7 +127,9 @@ def test_a_record_is_cut_into_beats(tmp_path):
 
 def crc_of(path):
     cut = read_record(path)
-    return zlib.crc32(cut.ticks.astype("<i8").tobytes() + cut.labels.astype(np.uint8).tobytes())
+    return zlib.crc32(
+        cut.ticks.astype("<i8").tobytes() + cut.labels.astype(np.uint8).tobytes() + cut.x.astype("<i2").tobytes()
+    )
 
 
 @pytest.fixture
@@ -151,7 +153,7 @@ def test_records_become_a_data_set(tmp_path, records):
     ("copied", "message"),
     [
         ([".hea"], r"101\.hea: that of record 100 in 100\.dat"),
-        ([".atr"], r"(?s)101\.atr: \[6, 4, 3, 1, 3\] beats of N, S, V, F, Q .*those that were published, CRC-32"),
+        ([".atr"], r"(?s)101\.\*: \[6, 4, 3, 1, 3\] beats of N, S, V, F, Q .*those that were published, CRC-32"),
     ],
 )
 def test_files_of_another_record_are_refused(tmp_path, records, copied, message):
@@ -164,7 +166,22 @@ def test_files_of_another_record_are_refused(tmp_path, records, copied, message)
 def test_another_record_under_a_changed_name_is_refused(tmp_path, records):
     for suffix in (".hea", ".dat", ".atr"):
         (records / f"101{suffix}").write_bytes((records / f"100{suffix}").read_bytes().replace(b"100", b"101"))
-    with pytest.raises(DataError, match=r"101\.atr: .* CRC-32"):
+    with pytest.raises(DataError, match=r"101\.\*: .* CRC-32"):
+        load("mitbih", tmp_path, records=(100, 101))
+
+
+def test_signals_that_sum_up_alike_are_refused(tmp_path, records):
+    """The sums in a header tell neither rows nor leads that were exchanged."""
+    header, values = records / "101.hea", records / "101.dat"
+    rows = values.read_bytes()
+    values.write_bytes(rows[:1800] + rows[3000:3300] + rows[2100:3000] + rows[1800:2100] + rows[3300:])
+    with pytest.raises(DataError, match=r"101\.\*: .* CRC-32"):
+        load("mitbih", tmp_path, records=(100, 101))
+    values.write_bytes(rows)
+    load("mitbih", tmp_path, records=(100, 101))
+    names = header.read_text().replace("MLII", "V0").replace("V5", "MLII")
+    header.write_text(names)
+    with pytest.raises(DataError, match=r"101\.\*: .* CRC-32"):
         load("mitbih", tmp_path, records=(100, 101))
 
 
@@ -173,7 +190,7 @@ def test_an_annotation_that_has_changed_is_refused(tmp_path, records):
     content = bytearray(path.read_bytes())
     content[10] ^= 1
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"101\.atr"):
+    with pytest.raises(DataError, match=r"101\.\*"):
         load("mitbih", tmp_path, records=(100, 101))
 
 

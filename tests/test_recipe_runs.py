@@ -259,7 +259,7 @@ def test_what_is_left_of_a_first_write_is_no_run(tmp_path, whole):
 
 DAMAGED = [
     *(("teacher/metrics.jsonl", left) for left in (None, "{}\n")),
-    *(("results.json", left) for left in ("", "[{}]")),
+    *(("results.json", left) for left in ("", "[{}]", "[5]", '[{"stage": "teacher"}]')),
 ]
 
 

@@ -283,7 +283,9 @@ def test_the_page_of_the_documentation_is_that_of_its_results(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["{{ table('li') }}", "{{ tables() }}", "{% for %}", "{{ table() }}", b"\xff"], ids=repr
+    "text",
+    ["{{ table('li') }}", "{{ tables() }}", "{% for %}", "{{ table() }}", b"\xff", "{{ 1 / 0 }}", "{{ [].pop() }}"],
+    ids=repr,
 )
 def test_a_text_that_is_not_usable_is_refused_before_any_work(tmp_path, monkeypatch, capsys, text):
     monkeypatch.chdir(tmp_path)
@@ -293,6 +295,20 @@ def test_a_text_that_is_not_usable_is_refused_before_any_work(tmp_path, monkeypa
     assert "mine.md.j2" in said
     assert "move it away" in said
     assert [entry.name for entry in tmp_path.iterdir()] == ["mine.md.j2"]
+
+
+def test_a_folder_in_the_place_of_the_page_is_left_alone(tmp_path):
+    (tmp_path / "results.md").mkdir()
+    with pytest.raises(OutputError, match="somebody else"):
+        write_page(tmp_path / "results.jsonl")
+
+
+def test_what_is_refused_leaves_nothing_behind(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for more in ((), ("--quick",)):
+        assert command(monkeypatch, "li_mnist", "--data", "none", *more) == 2
+    assert "none" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_command_alone_lists_the_experiments(monkeypatch, capsys):

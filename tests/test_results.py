@@ -109,6 +109,10 @@ HEAD = json.dumps(HEADER)
         f"{HEAD}\n{LINE.replace('0.25', 'NaN')}",
         f'{HEAD}\n{LINE[:-1]}, "more": 1}}',
         f"{HEAD}\n{LINE.replace('0.25', 'true')}",
+        f"{HEAD}\n{LINE.replace('0.25', '25.0')}",
+        HEAD.replace("1", "true"),
+        HEAD.replace("1", "1.0"),
+        f"{HEAD}\n{'[' * 100_000}",
     ],
 )
 def test_other_files_are_refused_and_stay(tmp_path, content):
@@ -117,6 +121,33 @@ def test_other_files_are_refused_and_stay(tmp_path, content):
     with pytest.raises(ResultsError, match=r"(?s)not usable.*results\.jsonl.*--results"):
         ResultsFile(path)
     assert path.read_bytes() == content.encode("latin-1")
+
+
+IMPOSSIBLE = {
+    "test": -0.1,
+    "tests": {"part": 97.0},
+    "validation": 1.5,
+    "epochs": 0,
+    "best_epoch": 4,
+    "seconds": -1.0,
+    "weights": -1,
+    "samples": [0, 1, 1],
+    "seed": -1,
+    "data": {},
+    "firing_rate": -0.5,
+    "chips": [FULL.chips[0].model_dump() | {"accuracies": []}],
+    "activity": FULL.activity.model_dump() | {"rates": [0.5]},
+}
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_numbers_that_cannot_be_are_refused(tmp_path, name):
+    path = tmp_path / "results.jsonl"
+    path.write_text(f"{HEAD}\n{LINE}")
+    assert len(ResultsFile(path).results) == 1
+    path.write_text(f"{HEAD}\n{json.dumps(json.loads(LINE) | {name: IMPOSSIBLE[name]})}")
+    with pytest.raises(ResultsError, match=rf"(?s)line 2: .*{name}"):
+        ResultsFile(path)
 
 
 def test_a_damaged_line_is_named_with_its_repair(tmp_path):
@@ -203,7 +234,7 @@ def test_rates_are_means_over_seeds_in_each_tick(small):
     counts = Activity(samples=5, spikes=1.0, synops=1.0, front_macs=1.0, differ=0)
     active = [counts.model_copy(update={"rates": rates}) for rates in ((0.125, 0.25), (0.25, 0.5))]
     found = [result("distilled", i, activity=one) for i, one in enumerate(active)]
-    longer = result("teacher", activity=counts.model_copy(update={"rates": (0.5, 0.25, 0.75)}))
+    longer = result("teacher", ticks=3, activity=counts.model_copy(update={"rates": (0.5, 0.25, 0.75)}))
     table = rates_table(small, [*found, longer])
     assert table.columns == ("", "t = 1", "t = 2", "t = 3", "all")
     assert table.rows == [

@@ -105,6 +105,12 @@ def test_a_published_test_set_stays_one():
     assert from_arrays("some", X[..., None], LABELS, test=5, validation=5).image == (4, 5, 1)
 
 
+@pytest.mark.parametrize("name", [None, 5, ["a"]])
+def test_a_name_is_a_text(name):
+    with pytest.raises(DataError, match="text"):
+        from_arrays(name, X, LABELS, test=10, validation=5)
+
+
 def test_members_of_a_data_set_are_there():
     made = from_arrays("some", X, LABELS, test=10, validation=5)
     hidden = {name: np.ma.array(getattr(made, name)) for name in ("x", "labels", "train", "test")}
@@ -138,6 +144,8 @@ NAN = np.where(np.arange(60)[:, None, None] == 7, np.nan, X)
         {"labels": LABELS - 1},
         {"labels": LABELS[:, None]},
         {"image": (4, 6)},
+        {"image": 5},
+        {"image": (4.0, 5.0)},
         {"test": 0},
         {"test": 61},
         {"test": True},

@@ -49,6 +49,10 @@ def from_arrays(
     ConfigError
         More samples are asked for than there are.
     """
+    if not isinstance(name, str):
+        raise _unusable(repr(name), f"the name {name!r}", "a text")
+    if image is not None and not (isinstance(image, tuple | list) and all(is_whole(size) for size in image)):
+        raise _unusable(name, f"image={image!r}", "height and width, and channels if there are several")
     values, kinds = as_array(x), as_array(labels)
     if any(map(np.ma.is_masked, (x, labels, test))):
         raise _unusable(name, "a masked value, label or sample", "all of them there")

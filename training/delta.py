@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from eventsim.checks import count, one_number
 from eventsim.errors import ConfigError, DataError
 from eventsim.training.dataset import Dataset
-from eventsim.training.encode import Encoder, Values, check_ticks
+from eventsim.training.encode import Encoder, Values, check_ticks, usable
 from eventsim.training.signal import Signal
 
 
@@ -57,8 +57,9 @@ class SigmaDelta:
         Raises
         ------
         DataError
-            Signals of another length.
+            Signals of another length, or not of finite real numbers.
         """
+        x = usable(x)
         rows = x.reshape(len(x), -1)
         channels, rest = divmod(rows.shape[1], self.ticks)
         if rest:

@@ -70,7 +70,7 @@ def download(name: str, into: Path, address: str | None = None, progress: Progre
         with writing(place, "nothing was touched"):
             place.mkdir(exist_ok=True)
         for file, checksum in wanted.files.items():
-            _fetch(address + file, place / file, checksum, progress)
+            _fetch(address + file, place / file, checksum, progress, f"put it into {place}")
     return place
 
 
@@ -82,7 +82,7 @@ def _archive(wanted: Download, address: str, into: Path, place: Path, progress: 
     [(file, checksum)] = wanted.files.items()
     with tempfile.TemporaryDirectory(prefix=".download-", dir=into) as folder:
         archive = Path(folder) / file
-        _fetch(address + file, archive, checksum, progress)
+        _fetch(address + file, archive, checksum, progress, f"unpack it in {into}")
         with store.new_folder(place, OutputError) as part:
             try:
                 _unpack(archive, wanted, part)
@@ -124,8 +124,8 @@ class _Bar:
         """All is there."""
 
 
-def _fetch(url: str, path: Path, checksum: str, progress: Progress) -> None:
-    """Download a file, if it is not there."""
+def _fetch(url: str, path: Path, checksum: str, progress: Progress, by_hand: str) -> None:
+    """Download a file, if it is not there; ``by_hand`` says where it belongs."""
     pooch = _pooch()
     algorithm, _, wanted = checksum.partition(":")
     if path.exists():
@@ -145,7 +145,7 @@ def _fetch(url: str, path: Path, checksum: str, progress: Progress) -> None:
             "The file cannot be downloaded.",
             given=f"{url}: {cause}",
             expected="an answer with the whole file, and room for it",
-            repair=f"try again, name a mirror with --from URL, or put it into {path.parent} yourself",
+            repair=f"try again, name a mirror with --from URL, or {by_hand} yourself",
         ) from None
     except ValueError as cause:  # the checksum
         raise DataError(

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
 from eventsim import keys
-from eventsim.checks import count, is_real, is_whole
-from eventsim.errors import ConfigError
+from eventsim.checks import as_array, count, is_real, is_whole
+from eventsim.errors import ConfigError, DataError
 from eventsim.kernels.rng import stratified_spikes, threshold_spikes
 from eventsim.training.signal import Array, Signal
 
@@ -19,6 +19,9 @@ Values = NDArray[Any]
 
 MOST_TICKS = 2**16
 """Ticks number the draws of a sample in 16 bits."""
+
+LIMIT = 2**32
+"""Numbers of samples and epochs take 32 bits each."""
 
 EVALUATION = 0
 """Epoch number of the one draw that a sample is evaluated on; training counts its epochs from 1."""
@@ -122,7 +125,7 @@ class GaussianThreshold:
 
     def prepare(self, x: Values) -> Array:
         """Probability of a spike, for values ``x``."""
-        return np.asarray(ndtr((x - np.float32(self.mean)) / np.float32(self.std)))
+        return np.asarray(ndtr((usable(x) - np.float32(self.mean)) / np.float32(self.std)))
 
     def __call__(self, prepared: Values, ids: NDArray[np.int64], epoch: int) -> Signal:
         """Spikes; see :class:`Encoder`."""
@@ -146,9 +149,30 @@ def check_draws(seed: int, stratified: bool) -> None:
         )
 
 
-def real(x: Values) -> Array:
-    """Samples as real numbers, whatever they are kept in."""
-    return x if x.dtype.kind == "f" else x.astype(np.float32)
+def usable(x: ArrayLike) -> Values:
+    """Samples, as an array.
+
+    Raises
+    ------
+    DataError
+        Not rows of real, finite numbers, or none.
+    """
+    values = as_array(x)
+    formed = values.ndim >= 2 and values.size > 0 and values.dtype.kind in "biuf" and not np.ma.is_masked(x)
+    if not formed or not (np.isfinite(values.min()) and np.isfinite(values.max())):  # which NaN pass on
+        raise DataError(
+            "The samples cannot be encoded.",
+            given=f"shape {values.shape}, {values.dtype}{', not all of them finite' if formed else ''}",
+            expected="finite real numbers, shape (samples, inputs)",
+            repair="encoder.prepare(dataset.x[:1]), for one sample",
+        )
+    return values
+
+
+def real(x: ArrayLike) -> Array:
+    """Samples as real numbers, whatever they are kept in; refused as by :func:`usable`."""
+    values = usable(x)
+    return values if values.dtype.kind == "f" else values.astype(np.float32)
 
 
 def drawn(seed: int, ticks: int, stratified: bool, probability: Values, ids: NDArray[np.int64], epoch: int) -> Signal:
@@ -156,8 +180,22 @@ def drawn(seed: int, ticks: int, stratified: bool, probability: Values, ids: NDA
 
     Ticks are independent, or ``stratified``: an input of probability p spikes ``p * ticks`` times, up or down to a
     whole number.
+
+    Raises
+    ------
+    DataError
+        Not a number below 2**32 for each sample, or no such epoch.
     """
-    counters = (np.uint64(epoch) << np.uint64(32)) | ids.astype(np.uint64)
+    numbers = as_array(ids)
+    whole = numbers.dtype.kind in "iu" and numbers.shape == (len(probability),) and is_whole(epoch)
+    if not whole or not (0 <= numbers.min(initial=0) <= numbers.max(initial=0) < LIMIT and 0 <= epoch < LIMIT):
+        raise DataError(
+            "The samples are not numbered.",
+            given=f"numbers of shape {numbers.shape}, {numbers.dtype}, for {len(probability)} samples; epoch {epoch!r}",
+            expected="whole numbers from 0 to 2**32 - 1, one for each sample, and one of the epoch",
+            repair="encoder(prepared, np.arange(len(prepared)), EVALUATION)",
+        )
+    counters = (np.uint64(epoch) << np.uint64(32)) | numbers.astype(np.uint64)
     rows = probability.reshape(len(probability), -1)
     spikes = np.empty((len(rows), ticks, rows.shape[1]), np.uint8)
     key, stream = np.uint64(seed), np.uint64(keys.stream("encode"))

@@ -257,6 +257,11 @@ def _misfits(found: Experiment) -> Iterator[tuple[str, str]]:
     for place, every in (("case", cases), ("test", tests)):
         if len(set(every)) < len(every):
             yield f"{place}: names that differ", f"{place}: {', '.join(every)}"
+    changes = [(f"{place}.{i}", part.data) for place in ("case", "test") for i, part in enumerate(getattr(plan, place))]
+    for place, data in (*changes, ("quick", plan.quick.data)):
+        name = data.get("name", plan.data.get("name"))
+        if name != plan.data.get("name"):
+            yield f"{place}.data.name: the data set of the experiment, or none", f"{place}.data.name = {name!r}"
     for i, row in enumerate(plan.row):
         for key, name, there in (
             ("stage", row.stage, stages),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from eventsim.checks import count
 from eventsim.errors import ConfigError, DataError
 from eventsim.training.dataset import Dataset
-from eventsim.training.encode import Encoder, Values, check_ticks
+from eventsim.training.encode import Encoder, Values, check_ticks, usable
 from eventsim.training.signal import Signal
 
 
@@ -63,6 +63,7 @@ class Frames:
         DataError
             Samples of another number of frames, or of real values.
         """
+        x = usable(x)
         inputs, rest = divmod(x.shape[1], self.frames)
         if rest or x.dtype.kind != "u":
             raise DataError(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from eventsim.checks import one_number
 from eventsim.errors import ConfigError
-from eventsim.training.encode import Values, check_ticks
+from eventsim.training.encode import Values, check_ticks, usable
 from eventsim.training.signal import Array, Signal
 
 Law = Literal["linear", "logarithmic"]
@@ -73,6 +73,7 @@ class Latency:
 
     def prepare(self, x: Values) -> Array:
         """Tick of the spike, for values ``x``; the number of ticks where there is none."""
+        x = usable(x)
         values = np.maximum(x.astype(np.float64), self.least)
         tick = np.minimum(np.floor(self._time(values)), self.ticks - 1)
         return np.where(x >= np.float32(self.least), tick, self.ticks).astype(np.float32)

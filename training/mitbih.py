@@ -23,56 +23,56 @@ DS1 = (101, 106, 108, 109, 112, 114, 115, 116, 118, 119, 122, 124, 201, 203, 205
 DS2 = (100, 103, 105, 111, 113, 117, 121, 123, 200, 202, 210, 212, 213, 214, 219, 221, 222, 228, 231, 232, 233, 234)
 """Records for training and for test by de Chazal, O'Dwyer and Reilly, IEEE Trans. Biomed. Eng. 51 (2004) 1196."""
 BEATS = {
-    100: 0xDBE4CCC1,
-    101: 0x75F2662D,
-    102: 0x95F1E398,
-    103: 0x950AC825,
-    104: 0x9BA901B7,
-    105: 0xBB1711C9,
-    106: 0x38F5D837,
-    107: 0x95AB0861,
-    108: 0x220FC349,
-    109: 0xBD35A7AE,
-    111: 0xFCD34BA2,
-    112: 0xF45D74D7,
-    113: 0xC41B2837,
-    114: 0xE78EB693,
-    115: 0x5F1C9BCF,
-    116: 0xE98CF222,
-    117: 0xD24A89CC,
-    118: 0x12F8F080,
-    119: 0x2CE5821C,
-    121: 0x20200A66,
-    122: 0xFDF90855,
-    123: 0x83CF0E38,
-    124: 0x3A2A3B2F,
-    200: 0x4BF628C8,
-    201: 0x6179CCDA,
-    202: 0x79926617,
-    203: 0xF3540A6C,
-    205: 0x92598FAF,
-    207: 0x52C4692E,
-    208: 0xD7F7E704,
-    209: 0x46F271A8,
-    210: 0xE1A4696D,
-    212: 0x832F13A0,
-    213: 0xD5206985,
-    214: 0xCF79FA7A,
-    215: 0xABD8D492,
-    217: 0xA76EF897,
-    219: 0x032F76B1,
-    220: 0x4A7867DE,
-    221: 0xE4DD1438,
-    222: 0x2077AD6B,
-    223: 0x74EF9131,
-    228: 0x1D072DB1,
-    230: 0x7B93D866,
-    231: 0xE747A11B,
-    232: 0x46070411,
-    233: 0x1BA5F29A,
-    234: 0x981FF765,
+    100: 0x0C021585,
+    101: 0xCDFC53D5,
+    102: 0xCE20D06E,
+    103: 0xC60C02CE,
+    104: 0x1CF8D4A4,
+    105: 0xBCD32108,
+    106: 0xA207DA1C,
+    107: 0x20CA6656,
+    108: 0x01863984,
+    109: 0x878984B3,
+    111: 0xD8026B3B,
+    112: 0x9C3DFED3,
+    113: 0xF36AA23C,
+    114: 0xB2FB9B1E,
+    115: 0x7F2D0E1F,
+    116: 0xB3CFA7F2,
+    117: 0x63B307B9,
+    118: 0x26367F0E,
+    119: 0x897771AB,
+    121: 0x932381A3,
+    122: 0x9200EF02,
+    123: 0xA53115FF,
+    124: 0x6FFBE685,
+    200: 0x279EB6F8,
+    201: 0x5180A053,
+    202: 0x2FBD9A75,
+    203: 0xDC90CC7E,
+    205: 0x74EB4D20,
+    207: 0x0AF571CB,
+    208: 0x1379259E,
+    209: 0xFFF7C2D2,
+    210: 0x362208F8,
+    212: 0xF645631B,
+    213: 0x0380BFCC,
+    214: 0x8004CC85,
+    215: 0x4B38E13B,
+    217: 0x45BFBEA5,
+    219: 0x641F4F57,
+    220: 0x0123ADD0,
+    221: 0xB34D065C,
+    222: 0x7259C961,
+    223: 0x0A67C59C,
+    228: 0xBB4E2176,
+    230: 0x68DA2368,
+    231: 0x6DDCCA3B,
+    232: 0xC822DAB2,
+    233: 0x22A5AEDC,
+    234: 0xBBC19E52,
 }
-"""Records, and the CRC-32 of the ticks of their beats and of the classes of these."""
+"""Records, and the CRC-32 of the ticks of their beats, of the classes of these and of their values."""
 RECORDS = tuple(BEATS)
 HELD = 4
 """Records of DS1 for validation."""
@@ -156,11 +156,11 @@ def _beats(folder: Path | None, records: tuple[int, ...]) -> Beats:
 def _published(record: int, path: Path) -> Cut:
     """Beats of a record, if they are those that were published."""
     cut = read_record(path.with_suffix(""))
-    found = crc32(cut.ticks.astype("<i8").tobytes() + cut.labels.tobytes())
+    found = crc32(cut.ticks.astype("<i8").tobytes() + cut.labels.tobytes() + cut.x.astype("<i2").tobytes())
     if found != BEATS[record]:
         counts = np.bincount(cut.labels, minlength=5).tolist()
-        given = f"{counts} beats of N, S, V, F, Q with the CRC-32 {found:08x} of their ticks and classes"
-        raise damaged(path.with_suffix(".atr"), given, f"those that were published, CRC-32 {BEATS[record]:08x}")
+        given = f"{counts} beats of N, S, V, F, Q with the CRC-32 {found:08x} of their ticks, classes and values"
+        raise damaged(path.with_suffix(".*"), given, f"those that were published, CRC-32 {BEATS[record]:08x}")
     return cut
 
 

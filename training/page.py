@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template, TemplateError
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from eventsim import store
 from eventsim.columns import locked, writing
@@ -40,7 +40,7 @@ def page_of(results: Path) -> Path:
     """
     _page(results, [])
     path = results.with_suffix(".md")
-    if path.exists() and not path.read_bytes().startswith(MARK.encode()):
+    if path.exists() and not (path.is_file() and path.read_bytes().startswith(MARK.encode())):
         raise OutputError(
             "The page of results cannot be written.",
             given=f"{path}, which was written by somebody else",
@@ -93,7 +93,9 @@ def _page(file: Path, results: Sequence[Result]) -> str:
             chips=of_some(chips_table),
             operations=of_some(operations_table),
         )
-    except (TemplateError, KeyError, TypeError, OSError, UnicodeDecodeError) as cause:
+    except Exception as cause:  # a text can fail in any way that Python can
+        if not file.with_suffix(TEXT).exists():
+            raise
         raise OutputError(
             "The text of a page of results is not usable.",
             given=f"{file.with_suffix(TEXT)}: {type(cause).__name__}, {cause}",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from eventsim.checks import one_number
 from eventsim.errors import ConfigError
-from eventsim.training.encode import Values, check_draws, check_ticks, drawn
+from eventsim.training.encode import Values, check_draws, check_ticks, drawn, usable
 from eventsim.training.signal import Array, Signal
 
 Law = Literal["bernoulli", "poisson"]
@@ -67,7 +67,7 @@ class Rate:
 
     def prepare(self, x: Values) -> Array:
         """Probability of a spike, for values ``x``."""
-        events = x * np.float32(self.gain)
+        events = usable(x) * np.float32(self.gain)
         if self.law == "bernoulli":
             return np.clip(events, 0, 1)
         return np.asarray(-np.expm1(-np.maximum(events, 0)))

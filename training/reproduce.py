@@ -104,7 +104,6 @@ def reproduce(
     """
     check_threads(threads)
     file = ResultsFile(results)
-    file.claim()
 
     def of(case: Case) -> list[_Run]:
         dataset = experiment.recipe(case, options.seeds[0], quick=options.quick).data.load(data)
@@ -114,6 +113,7 @@ def reproduce(
         return seeds
 
     runs = [run for case in experiment.asked(options.quick) for run in of(case)]
+    file.claim()
     for run in runs:
         run(out, progress)
     return [result for run in runs for result in run.found()]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from eventsim import store
 from eventsim.columns import locked, writing
@@ -20,41 +20,47 @@ WAIT = 60.0
 """Seconds to wait for others who add to the file."""
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+Amount = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+Some = Annotated[int, Field(ge=1)]
+
+
 class Chips(Table):
     """A student on drawn chips of one spread; counts and energy (pJ) are means per sample."""
 
-    variation: float
-    accuracies: tuple[float, ...]
-    spikes: float
-    synops: float
-    devices_pj: float
-    with_periphery_pj: float
+    variation: Amount
+    accuracies: tuple[Share, ...] = Field(min_length=1)
+    spikes: Amount
+    synops: Amount
+    devices_pj: Amount
+    with_periphery_pj: Amount
 
 
 class Activity(Table):
     """What a student does on nominal devices, per sample, counted by the engine."""
 
-    samples: int
-    spikes: float
+    samples: Some
+    spikes: Amount
     """Of all neurons."""
-    synops: float
+    synops: Amount
     """Of the engine: each spike times its exact fan-out."""
-    front_macs: float
+    front_macs: Amount
     """Of the layers in front of the first neurons, over all ticks, where they are fed with real values."""
-    differ: int
+    differ: Count
     """Spikes and logits in which engine and training forward pass differ."""
-    rates: tuple[float, ...] = ()
+    rates: tuple[Amount, ...] = ()
     """Spikes per neuron in each tick: mean over all neurons and samples."""
 
 
 class StepCost(Table):
     """What a step of training takes, without its optimiser."""
 
-    samples: int
+    samples: Some
     """Of the batch."""
-    cpu_seconds: float
+    cpu_seconds: Amount
     """Of all threads: the fastest of some steps."""
-    backward_bytes: int
+    backward_bytes: Count
     """Kept by the forward pass for the backward pass."""
 
 
@@ -64,29 +70,29 @@ class Result(Table):
     experiment: str
     case: str
     stage: str
-    seed: int
+    seed: Count
     quick: bool
     digest: str
     """SHA-256 of what the recipe says of the stage, those it learns from or starts with, and the data."""
     data: dict[str, Any]
     """What the recipe says of the data."""
     data_sha256: str
-    samples: tuple[int, int, int]
+    samples: tuple[Some, Some, Some]
     """In training, validation and test."""
-    ticks: int
-    validation: float
-    test: float
-    tests: dict[str, float] = Field(default={})
+    ticks: Some
+    validation: Share
+    test: Share
+    tests: dict[str, Share] = Field(default={})
     """Accuracy on further test sets."""
-    epochs: int
-    best_epoch: int
-    weights: int
-    macs: int
+    epochs: Some
+    best_epoch: Some
+    weights: Count
+    macs: Count
     """Of one pass of one sample, all layers dense."""
-    firing_rate: float | None = None
-    firing_rates: dict[str, float] = Field(default={})
-    seconds: float
-    threads: int
+    firing_rate: Amount | None = None
+    firing_rates: dict[str, Amount] = Field(default={})
+    seconds: Amount
+    threads: Some
     step: StepCost | None = None
     activity: Activity | None = None
     chips: tuple[Chips, ...] = ()
@@ -95,6 +101,16 @@ class Result(Table):
 
     KEY: ClassVar = ("experiment", "case", "stage", "seed", "quick", "digest", "data_sha256")
     """What no two lines share."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not isinstance(self.data.get("name"), str):
+            raise ValueError("data: a data set has a name")
+        if self.best_epoch > self.epochs:
+            raise ValueError(f"best_epoch: none after the last, {self.epochs}")
+        if self.activity is not None and len(self.activity.rates) not in (0, self.ticks):
+            raise ValueError(f"activity.rates: one for each of {self.ticks} ticks")
+        return self
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -133,13 +149,13 @@ class ResultsFile:
             header = json.loads(lines[0]) if lines else None
         except (OSError, ValueError) as cause:
             raise self._refused(f"{self.path}: {cause}") from None
-        if header != HEADER:
+        if json.dumps(header) != json.dumps(HEADER):  # for which True is not 1
             raise self._refused(f"{self.path}, beginning with {json.dumps(header)[:80]}")
         found: dict[tuple[Any, ...], Result] = {}
         for number, line in enumerate(lines[1:], 2):
             try:
                 result = Result.model_validate(frozen(json.loads(line)))
-            except (ValueError, ValidationError) as cause:
+            except (ValueError, ValidationError, RecursionError) as cause:
                 said = str(cause).replace("\n", " ")[:200]
                 raise self._refused(f"{self.path}, line {number}: {said}", number) from None
             if result.key in found:

@@ -21,7 +21,7 @@ from eventsim.training.describe import difference
 from eventsim.training.fit import Fitted, fit
 from eventsim.training.layer import Params
 from eventsim.training.recipe import Recipe
-from eventsim.training.stages import Task, tasks
+from eventsim.training.stages import Reached, Task, tasks
 
 RECIPE, RESULTS = "recipe.json", "results.json"
 
@@ -32,7 +32,7 @@ class Done(NamedTuple):
     task: Task
     params: Params
     dataset: Dataset
-    results: dict[str, Any]
+    results: Reached
     """Accuracies, epochs, weights, firing rates."""
     seconds: float
     """Training time, over all calls."""
@@ -41,7 +41,7 @@ class Done(NamedTuple):
 class Ran(NamedTuple):
     """What a run found."""
 
-    results: list[dict[str, Any]]
+    results: list[Reached]
     """For each stage: accuracies, epochs, weights, firing rates."""
     seconds: list[float]
     """Training time of each stage, over all calls."""
@@ -124,7 +124,7 @@ class _Run(NamedTuple):
     progress: Progress
     told: Callable[[Done], None] | None
 
-    def __call__(self) -> dict[str, dict[str, Any]]:
+    def __call__(self) -> dict[str, Reached]:
         """Results of all stages, by their names."""
         trained: dict[str, Params] = {}
         known = _known(self.out)
@@ -187,12 +187,15 @@ def _identity(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
     return {"version": eventsim.__version__, "data": {**given["data"], "sha256": dataset.fingerprint}, "stage": stages}
 
 
-def _known(out: Path) -> dict[str, dict[str, Any]]:
+def _known(out: Path) -> dict[str, Reached]:
     """Results so far, by the names of their stages."""
     if not (out / RESULTS).exists():
         return {}
     with _whole(out, RESULTS) as text:
-        return {found["stage"]: found for found in json.loads(text)}
+        stages = json.loads(text)
+        if any(found.keys() != Reached.__required_keys__ for found in stages):
+            raise ValueError(f"not {', '.join(Reached.__annotations__)} of each stage")
+        return {found["stage"]: found for found in stages}
 
 
 def _check_folder(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
@@ -246,7 +249,7 @@ def _whole(out: Path, name: str) -> Iterator[str]:
     """The text of a file of the folder, which is refused if it is missing or damaged."""
     try:
         yield (out / name).read_text("utf-8")
-    except (OSError, ValueError, KeyError, TypeError) as cause:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as cause:
         raise CheckpointError(
             "The run folder is damaged.",
             given=f"{out / name}: {type(cause).__name__}, {cause}",

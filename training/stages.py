@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from eventsim.errors import InputError, NetworkError
 from eventsim.parallel import ALONE, Workers
@@ -26,6 +26,19 @@ from eventsim.training.plan import FitConfig
 from eventsim.training.predict import accuracy, predict
 from eventsim.training.recipe import Asked, Recipe, Stage
 from eventsim.training.teachers import ModelTeacher
+
+
+class Reached(TypedDict):
+    """What a stage has reached, without times."""
+
+    stage: str
+    validation_accuracy: float
+    test_accuracy: float
+    best_epoch: int
+    epochs: int
+    weights: int
+    firing_rates: dict[str, float]
+    parameters_sha256: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +110,7 @@ class Task:
         if self.asked is not None:
             Online(self.speaking(self.start)[0], dataset, self.asked.seen(), self.asked.kept())
 
-    def results(self, fitted: Fitted, dataset: Dataset, workers: Workers) -> dict[str, Any]:
+    def results(self, fitted: Fitted, dataset: Dataset, workers: Workers) -> Reached:
         """What was reached, without times."""
         model, params = self.model.bare(fitted.params)
         logits = predict(model, params, dataset, dataset.test, self.encoder, workers=workers)
