@@ -139,6 +139,15 @@ def test_a_recording_that_cannot_be_read_is_named(tree, tmp_path):
             path.rmdir()
 
 
+@pytest.mark.parametrize("name", ["2/00007.bin", "1/7.bin"])
+def test_a_number_that_is_there_twice_is_refused(tree, tmp_path, name):
+    shutil.copytree(tree, tmp_path / "data")
+    train = tmp_path / "data" / "NMNIST" / "Train"
+    shutil.copy(train / "1" / "00007.bin", train / name)
+    with pytest.raises(DataError, match="2 of the number 7 in Train"):
+        load("nmnist", tmp_path / "data")
+
+
 def test_damaged_archives_are_refused(tree, tmp_path):
     path = archived(tree, tmp_path / "nmnist.tar.xz")
     whole = path.read_bytes()

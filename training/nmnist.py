@@ -6,6 +6,7 @@ import lzma
 import re
 import tarfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -152,4 +153,14 @@ def _columns(names: list[str], folder: Path | None) -> tuple[NDArray[np.int64], 
     parts = np.array([part == "Test" for part, _, _ in found], np.int64)
     if len(np.unique(parts)) < 2:
         raise _PLACE.missing(folder, f"{len(parts) - parts.sum()} recordings for training and {parts.sum()} for test")
-    return parts, np.array([int(label) for _, label, _ in found]), np.array([int(number) for _, _, number in found])
+    labels, numbers = (np.array([int(groups[i]) for groups in found]) for i in (1, 2))
+    seen = Counter(zip(parts.tolist(), numbers.tolist(), strict=True))
+    (part, number), times = seen.most_common(1)[0]
+    if times > 1:
+        raise DataError(
+            "A recording of N-MNIST is there more than once.",
+            given=f"{times} of the number {number} in {'Test' if part else 'Train'}",
+            expected="each number once in either part",
+            repair="remove the others",
+        )
+    return parts, labels, numbers
