@@ -63,7 +63,7 @@ def reproduce(
     from eventsim.parallel import cores
     from eventsim.terminal import print_table
     from eventsim.training.experiment import experiment, known
-    from eventsim.training.page import page_of, write_page
+    from eventsim.training.page import check_page, write_page
     from eventsim.training.reproduce import RunOptions, reproduce
     from eventsim.training.tables import LEGEND, results_table
 
@@ -74,7 +74,7 @@ def reproduce(
     asked, options = experiment(name), RunOptions(parse_seeds(seeds), quick, epochs)
     file = results or (out / "quick.jsonl" if quick else Path("docs/results.jsonl"))
     paged = not quick and epochs is None and asked.name in known()
-    page = page_of(file) if paged else None
+    page = check_page(file) if paged else None
     with progress_bars() as progress:
         found = reproduce(
             asked,

@@ -278,6 +278,16 @@ def test_real_records_hold_the_real_beats(data_folder, record):
 
 
 @pytest.mark.data
+def test_the_real_beats_have_the_known_checksums(data_folder):
+    with np.load(data_folder / "mitbih" / "mitbih_beats.npz") as z:
+        x, labels, ticks, records = (z[name] for name in ("x", "y", "sample", "record"))
+    for record, known in mitbih.BEATS.items():
+        mine = records == record
+        parts = (ticks[mine].astype("<i8"), labels[mine], x[mine].astype("<i2"))
+        assert zlib.crc32(b"".join(part.tobytes() for part in parts)) == known
+
+
+@pytest.mark.data
 def test_real_records_make_the_data_set_of_the_real_beats(data_folder, tmp_path):
     pytest.importorskip("wfdb")
     shutil.copytree(data_folder / "mitbih" / "records", tmp_path / "mitdb")

@@ -8,6 +8,7 @@ import signal
 import time
 import tomllib
 
+import h5py
 import pytest
 
 from eventsim.cli import main
@@ -116,6 +117,22 @@ def test_what_is_damaged_is_made_again_where_it_is_removed(tmp_path, whole, name
     place = path.parent if path.name == "checkpoint.h5" else path
     assert f"remove {place}: the run makes it again" in refusal.value.repair
     shutil.rmtree(place) if place.is_dir() else place.unlink()
+    run_recipe(chain(), out)
+    assert contents(out) == whole[1]
+
+
+def test_a_cache_that_is_damaged_within_is_the_one_to_remove(tmp_path, whole):
+    """Found while the student learns from it: not the student's folder."""
+    out = tmp_path / "run"
+    run_recipe(chain(), out)
+    shutil.rmtree(out / "student")
+    (out / "results.json").unlink()
+    with h5py.File(out / "teacher.h5", "r+") as file:
+        file["logits"][...] = 0
+    with pytest.raises(CacheError) as refusal:
+        run_recipe(chain(), out)
+    assert f"remove {out / 'teacher.h5'}: the run makes it again" in refusal.value.repair
+    (out / "teacher.h5").unlink()
     run_recipe(chain(), out)
     assert contents(out) == whole[1]
 

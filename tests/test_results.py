@@ -110,6 +110,7 @@ HEAD = json.dumps(HEADER)
         f'{HEAD}\n{LINE[:-1]}, "more": 1}}',
         f"{HEAD}\n{LINE.replace('0.25', 'true')}",
         f"{HEAD}\n{LINE.replace('0.25', '25.0')}",
+        "[" * 100_000,
         HEAD.replace("1", "true"),
         HEAD.replace("1", "1.0"),
         f"{HEAD}\n{'[' * 100_000}",

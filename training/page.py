@@ -36,9 +36,8 @@ def page_of(results: Path) -> Path:
     Raises
     ------
     OutputError
-        There is a file of that name that is no such page, or the text of the page beside it is not usable.
+        There is a file of that name that is no such page.
     """
-    _page(results, [])
     path = results.with_suffix(".md")
     if path.exists() and not (path.is_file() and path.read_bytes().startswith(MARK.encode())):
         raise OutputError(
@@ -48,6 +47,18 @@ def page_of(results: Path) -> Path:
             repair="name another results file with --results, or move that file away",
         )
     return path
+
+
+def check_page(results: Path) -> Path:
+    """The page of a results file, if it can be written with the text that is beside the file.
+
+    Raises
+    ------
+    OutputError
+        As of :func:`page_of`; or the text is not usable.
+    """
+    _page(results, [])
+    return page_of(results)
 
 
 def write_page(results: Path) -> Path:

@@ -147,7 +147,7 @@ class ResultsFile:
         try:
             lines = self._lines()
             header = json.loads(lines[0]) if lines else None
-        except (OSError, ValueError) as cause:
+        except (OSError, ValueError, RecursionError) as cause:
             raise self._refused(f"{self.path}: {cause}") from None
         if json.dumps(header) != json.dumps(HEADER):  # for which True is not 1
             raise self._refused(f"{self.path}, beginning with {json.dumps(header)[:80]}")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import eventsim
 from eventsim import store
 from eventsim.columns import locked, writing
-from eventsim.errors import CacheError, CheckpointError, OutputError
+from eventsim.errors import CacheError, CheckpointError, InputError, OutputError
 from eventsim.parallel import Workers, check_threads
 from eventsim.progress import Progress, silent
 from eventsim.training.cache import TeacherCache
@@ -148,7 +148,10 @@ class _Run(NamedTuple):
         self.progress(task.name, 0, epochs)
         teacher = None if task.teacher is None else self.cached(self.tasks[task.teacher], trained[task.teacher])
         try:
-            with _made_again(self.out / task.name):
+            with (
+                _made_again(self.out / task.name, CheckpointError),
+                _made_again(self.cache_of(task.teacher), CacheError),
+            ):
                 fitted = fit(
                     task.model,
                     task.start if task.origin is None else trained[task.origin],
@@ -173,9 +176,13 @@ class _Run(NamedTuple):
 
     def cached(self, task: Task, params: Params, **more: Any) -> TeacherCache:
         """The cache of a stage."""
-        path = self.out / f"{task.name}.h5"
-        with _made_again(path):
+        path = self.cache_of(task.name)
+        with _made_again(path, CacheError):
             return task.cached(path, params, self.dataset, self.workers, **more)
+
+    def cache_of(self, stage: str | None) -> Path:
+        """Where the cache of a stage is."""
+        return self.out / f"{stage}.h5"
 
 
 def _identity(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
@@ -236,11 +243,13 @@ def _seconds(out: Path, stage: str) -> float:
 
 
 @contextmanager
-def _made_again(path: Path) -> Iterator[None]:
-    """Errors of what a run keeps at a place say that it is made again where it is missing."""
+def _made_again(path: Path, kind: type[InputError]) -> Iterator[None]:
+    """Errors of a kind, of what a run keeps at a place, say that it is made again where it is missing."""
     try:
         yield
-    except (CacheError, CheckpointError) as error:
+    except kind as error:
+        if not path.exists():
+            raise
         raise error.repaired(f"remove {path}: the run makes it again, with the same bits") from None
 
 
